@@ -1,0 +1,1 @@
+//! Benchmarks of podwhy beside rivals, in one run.
