@@ -1,1 +1,14 @@
-//! x
+//! podwhy: from the node's own log lines to why a pod does not start.
+//!
+//! ```text
+//! source → Line → podwhy_parser → Observation → diagnosis → Record → outbox → export
+//! ```
+//!
+//! Modules in reading order: what is read, what it told us, what is concluded, what leaves.
+
+pub mod diagnosis;
+pub mod limits;
+pub mod node;
+pub mod observation;
+pub mod record;
+pub mod source;

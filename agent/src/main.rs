@@ -1,2 +1,2 @@
-//! x
+//! `podwhy`: arguments to command to exit code.
 fn main() {}

@@ -1,0 +1,89 @@
+//! What the node looks like now. Checked in the background, each check with a time limit; read by
+//! the core as facts.
+
+use crate::source::Micros;
+
+/// A view of the node, as of `at`. Unknown is `None`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct View {
+    /// When the newest part of it was read.
+    pub at: Micros,
+    /// One per role that has an answer (`kubelet`, `runtime`, `runtime_state`, `log`, `root`).
+    pub disks: Vec<Disk>,
+    /// The pod network, if anything is known.
+    pub cni: Option<Cni>,
+}
+
+/// A filesystem behind a role.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Disk {
+    /// Closed list: `kubelet`, `runtime`, `runtime_state`, `log`, `root`.
+    pub role: DiskRole,
+    /// When it was read.
+    pub at: Micros,
+    /// Bytes free to an unprivileged writer.
+    pub free_bytes: u64,
+    /// Size.
+    pub total_bytes: u64,
+    /// Inodes free; `None` where the filesystem has no fixed number (btrfs).
+    pub inodes_free: Option<u64>,
+    /// Inodes in all.
+    pub inodes_total: Option<u64>,
+    /// Superblock read-only; `None` where it cannot be told.
+    pub read_only: Option<bool>,
+}
+
+/// What a filesystem is for.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskRole {
+    /// kubelet root
+    Kubelet,
+    /// container runtime root
+    Runtime,
+    /// container runtime state
+    RuntimeState,
+    /// `/var/log`
+    Log,
+    /// `/`
+    Root,
+}
+
+/// The pod network as the files on the node tell it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Cni {
+    /// When it was read.
+    pub at: Micros,
+    /// A configuration is there, parses, and its plugins are present and executable.
+    pub ready: bool,
+    /// Closed list, when not ready.
+    pub reason: Option<CniReason>,
+    /// What exactly: file, plugin; for humans.
+    pub detail: Option<String>,
+    /// host-local leases used, where that IPAM is used.
+    pub leases_used: Option<u64>,
+    /// … and free.
+    pub leases_free: Option<u64>,
+}
+
+/// Why the pod network is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CniReason {
+    /// The configuration folder is missing.
+    ConfigFolderMissing,
+    /// No configuration in it.
+    ConfigMissing,
+    /// The configuration that the runtime would choose does not parse.
+    ConfigInvalid,
+    /// A plugin's file is missing.
+    PluginMissing,
+    /// A plugin's file is not executable.
+    PluginNotExecutable,
+    /// host-local has no address left.
+    AddressesExhausted,
+    /// The kubelet's last word was `NetworkReady=false`.
+    KubeletSaysNotReady,
+}

@@ -1,0 +1,108 @@
+//! Where lines come from. A source hands on borrowed [`Line`]s and its position after them; it
+//! judges nothing.
+
+use podwhy_parser::Origin;
+
+/// Microseconds since the epoch, UTC.
+pub type Micros = i64;
+
+/// One physical line, borrowed from its source's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The line without its newline.
+    pub text: &'a str,
+    /// Who wrote it, as far as the source vouches for it (trust by class).
+    pub origin: Origin,
+    /// The journal unit, else empty.
+    pub unit: &'a str,
+    /// Lines of one stream continue each other (G8): hash of `_STREAM_ID`, else of unit and pid.
+    pub stream: u64,
+    /// Process that wrote it (`_PID`).
+    pub pid: Option<u32>,
+    /// When the source received it (journal time); for plain text the best that the line or its
+    /// prefix tells, else the time of the line before. Never goes into an id.
+    pub at: Micros,
+    /// Identifies the boot: zone offsets are kept per boot. 0 where unknown.
+    pub boot: u64,
+    /// The source itself cut the line (`_LINE_BREAK=line-max`, a bound of ours).
+    pub cut: bool,
+    /// 1-based number of the physical line in its file or stream; 0 for the journal.
+    pub number: u64,
+}
+
+/// How far a source was read, opaque to all but the source: a journal cursor, or file identity and
+/// offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Which source: a stable name such as `journal` or `file:/var/log/syslog`.
+    pub source: String,
+    /// The source's own encoding.
+    pub value: Vec<u8>,
+    /// Time of the last line before it, for the lag metric and for starting by time when the
+    /// position itself is lost.
+    pub at: Micros,
+}
+
+/// A run of lines of one source, in its order.
+pub trait Lines: Send + std::fmt::Debug {
+    /// Hands on each line. Entries that are not believed are counted, not handed on.
+    fn each(&mut self, sink: &mut dyn FnMut(Line<'_>));
+}
+
+/// What a source found missing.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Loss {
+    /// Closed list of otlp.md 2.6.
+    pub kind: LossKind,
+    /// Component whose lines are missing (`kubelet`, `containerd`, …) or `journal`.
+    pub component: String,
+    /// Unit, where it is known.
+    pub unit: Option<String>,
+    /// How many, where it can be counted.
+    pub lines: Option<u64>,
+    /// Evidence may be missing between these.
+    pub from: Option<Micros>,
+    /// The end of the gap.
+    pub to: Option<Micros>,
+    /// For `refused` and `outbox_full`: the destination's configured name.
+    pub destination: Option<String>,
+    /// One clause for humans: what happened.
+    pub why: String,
+}
+
+/// Why lines or records are missing.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub enum LossKind {
+    /// journald's rate limit.
+    Suppressed,
+    /// The journal no longer holds what the position names.
+    Vacuumed,
+    /// A file was rotated away before it was read.
+    Rotated,
+    /// Unreadable: damaged file, decode failure, an entry that killed the reader three times.
+    Corrupt,
+    /// Entries without the trusted fields.
+    Untrusted,
+    /// A backend refused a record for good.
+    Refused,
+    /// The outbox was full.
+    OutboxFull,
+}
+
+/// What goes to the core thread.
+#[derive(Debug)]
+pub enum Feed {
+    /// Lines, and the position after them.
+    Batch {
+        /// The lines.
+        lines: Box<dyn Lines>,
+        /// Where the source stands after them.
+        position: Option<Position>,
+    },
+    /// Everything that existed at this time has been handed on.
+    CaughtUp(Micros),
+    /// Something is missing. `position`, where given, is committed with the loss record.
+    Lost(Loss, Option<Position>),
+}
