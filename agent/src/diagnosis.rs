@@ -1,12 +1,7 @@
 //! The pure engine: inputs with their event time in, records out. No IO, no clock, no randomness,
 //! no task; the same inputs give the same records, whatever the batching and from any restart.
 
-use crate::{
-    node,
-    observation::Observation,
-    record::Record,
-    source::{Loss, Micros},
-};
+use crate::{node, observation::Observation, record::Record, source::Loss};
 
 /// What the engine is told. Timers due at or before an input's time fire first.
 #[derive(Debug)]
