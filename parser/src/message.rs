@@ -1,6 +1,6 @@
 //! What one line says: its frame, its kind, and the facts that stand in it.
 
-use crate::{Failures, Text};
+use crate::{Failures, Text, runtime};
 
 /// What the caller knows of who wrote the line. Decides which forms are tried: text of one writer
 /// never forges another's.
@@ -205,6 +205,8 @@ pub struct Message<'a> {
     pub ends: Ends,
     /// The text behind the frame: for a structured line its quoted message, else the whole rest.
     pub text: Text<'a>,
+    /// What carries the line's pairs: the rest behind `text` (klog, logrus), the whole object (JSON).
+    pub(crate) tail: Text<'a>,
     /// The line was cut (pager, journald line limit, end of input inside a quote).
     pub truncated: bool,
 }
@@ -219,6 +221,9 @@ impl<'a> Message<'a> {
     /// Everything that the line says about pods, containers, ids and times.
     #[must_use]
     pub fn facts(&self) -> Facts<'a> {
+        if self.what.is_of_runtime() {
+            return runtime::facts(self);
+        }
         Facts::default()
     }
 
@@ -226,7 +231,10 @@ impl<'a> Message<'a> {
     /// `Related` line that repeats one.
     #[must_use]
     pub fn failures(&self) -> Failures<'a> {
-        unimplemented!()
+        if self.what.is_of_runtime() {
+            return runtime::failures(self);
+        }
+        Failures::none()
     }
 }
 
@@ -276,4 +284,6 @@ pub struct Facts<'a> {
     pub count: Option<u64>,
     /// A systemd unit or cgroup that the line is about.
     pub unit: Option<Text<'a>>,
+    /// The id of the CRI request; joins CRI-O's lines of one call.
+    pub request: Option<Text<'a>>,
 }

@@ -26,11 +26,23 @@ pub struct SyncFailure<'a> {
 #[derive(Clone, Debug)]
 pub struct Failures<'a> {
     _text: Option<Text<'a>>,
+    /// A failure that needs no parsing: the line itself is the failure.
+    single: Option<SyncFailure<'a>>,
+}
+
+impl<'a> Failures<'a> {
+    pub(crate) const fn none() -> Self {
+        Self { _text: None, single: None }
+    }
+
+    pub(crate) const fn single(failure: SyncFailure<'a>) -> Self {
+        Self { _text: None, single: Some(failure) }
+    }
 }
 
 impl<'a> Iterator for Failures<'a> {
     type Item = SyncFailure<'a>;
     fn next(&mut self) -> Option<SyncFailure<'a>> {
-        None
+        self.single.take()
     }
 }

@@ -38,4 +38,19 @@ impl<'a> Text<'a> {
     pub const fn raw(&self) -> &'a str {
         self.raw
     }
+
+    /// Another slice of the same input under the same quoting.
+    pub(crate) const fn with_raw(self, raw: &'a str) -> Self {
+        Self { raw, ..self }
+    }
+
+    /// The inside of a Go string that stands in this text: one level deeper.
+    pub(crate) const fn quoted_inside(self, raw: &'a str) -> Self {
+        Self { raw, depth: self.depth.saturating_add(1), ..self }
+    }
+
+    /// `2ⁿ − 1` backslashes stand before a quote that delimits a Go string in this text (§5.3).
+    pub(crate) const fn level(self) -> u32 {
+        self.depth as u32 + matches!(self.base, Base::Json) as u32
+    }
 }
