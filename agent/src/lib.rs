@@ -9,6 +9,8 @@
 pub mod diagnosis;
 pub mod limits;
 pub mod node;
+
+pub mod command;
 pub mod observation;
 pub mod record;
 pub mod source;

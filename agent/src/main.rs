@@ -1,2 +1,10 @@
-//! `podwhy`: arguments to command to exit code.
-fn main() {}
+//! `podwhy`: arguments → command → exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use podwhy::command::{self, Cli};
+
+fn main() -> ExitCode {
+    command::run(Cli::parse())
+}

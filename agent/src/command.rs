@@ -1,0 +1,43 @@
+//! The command line: one file per subcommand, and the exit codes that all share (design 5.1).
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Done; for `parse`, something was found.
+pub const DONE: u8 = 0;
+/// Something failed.
+pub const FAILED: u8 = 1;
+/// `parse` found no failure in its input. (2, bad arguments, is clap's own.)
+pub const NOTHING_FOUND: u8 = 3;
+/// The configuration is wrong (`EX_USAGE` of sysexits.h).
+pub const BAD_CONFIGURATION: u8 = 64;
+
+/// Why does this pod not start?
+///
+/// podwhy reads what the kubelet and the container runtime write on a node, turns it into
+/// structured sync failures, and ships them as OTLP logs.
+#[derive(Debug, Parser)]
+#[command(name = "podwhy", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  podwhy demo                          a recorded node, broken on purpose, in half a minute
+  journalctl -u kubelet | podwhy parse every sync failure of this node as one JSON line
+  podwhy check                         what the agent could read on this machine
+  podwhy agent                         the node agent (prints, or sends to OTEL_EXPORTER_OTLP_ENDPOINT)
+
+Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 64 bad configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs one command to its end.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {}
+}

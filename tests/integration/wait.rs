@@ -1,0 +1,23 @@
+//! Waiting for a condition with a deadline: the only way in which these tests wait.
+
+use std::time::Duration;
+
+/// Returns once `condition` holds; fails with `what` after `limit`.
+pub fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    assert!(reached(limit, &mut condition), "gave up after {limit:?} waiting until {what}");
+}
+
+/// Whether `condition` came to hold within `limit`.
+pub fn reached(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = std::time::SystemTime::now();
+    loop {
+        if condition() {
+            return true;
+        }
+        if start.elapsed().is_ok_and(|elapsed| elapsed > limit) {
+            return false;
+        }
+        // A short pause between two looks, not a guess at how long something takes.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
