@@ -1,0 +1,146 @@
+//! Lines and what the parser must say about them, as files: `tests/corpus/<writer>/<case>`.
+//! `.txt` is one message, `.lines` one message per line; the expectation lies beside it as JSON.
+//! `UPDATE_EXPECT=1` writes expectations anew; read the diff before you commit it.
+
+#[path = "describe.rs"]
+mod describe;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use podwhy_parser::{Origin, parse_from};
+use serde_json::Value;
+
+#[test]
+fn every_corpus_line_says_what_its_expectation_says() {
+    let bless = std::env::var_os("UPDATE_EXPECT").is_some();
+    let mut wrong = String::new();
+    for case in describe::cases() {
+        let found: Vec<Value> = case
+            .messages
+            .iter()
+            .map(|text| describe::message(parse_from(case.origin, text).as_ref()))
+            .collect();
+        let expected_path = expected_path(&case.path);
+        if bless {
+            std::fs::write(&expected_path, rendered(&case.path, &found)).expect("writable");
+        }
+        let expected = std::fs::read_to_string(&expected_path).unwrap_or_default();
+        compare(&case.path, &expected, &found, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_line_of_a_known_writer_reads_the_same_in_a_paste() {
+    let mut wrong = String::new();
+    for case in describe::cases() {
+        // What these writers print has no frame that a paste could recognise.
+        if matches!(case.origin, Origin::Any | Origin::Docker) {
+            continue;
+        }
+        for text in &case.messages {
+            let known = describe::message(parse_from(case.origin, text).as_ref());
+            let pasted = describe::message(parse_from(Origin::Any, text).as_ref());
+            if known != pasted {
+                let _ = writeln!(wrong, "{}\n{}", case.path.display(), difference(&known, &pasted));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn no_expectation_is_left_without_its_case() {
+    let inputs: BTreeSet<_> = describe::cases().iter().map(|it| expected_path(&it.path)).collect();
+    for folder in std::fs::read_dir(describe::corpus_root()).expect("tests/corpus exists") {
+        let folder = folder.expect("readable").path();
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(folder).expect("readable") {
+            let path = file.expect("readable").path();
+            let is_expectation = path.extension().is_some_and(|e| e == "json" || e == "jsonl");
+            assert!(!is_expectation || inputs.contains(&path), "{}: no case", path.display());
+        }
+    }
+}
+
+/// Pretty JSON for one message, one line each for many.
+fn expected_path(case: &Path) -> std::path::PathBuf {
+    case.with_extension(if is_lines(case) { "jsonl" } else { "json" })
+}
+
+fn is_lines(case: &Path) -> bool {
+    case.extension().is_some_and(|e| e == "lines")
+}
+
+fn rendered(case: &Path, found: &[Value]) -> String {
+    let mut text = String::new();
+    for value in found {
+        let line = if is_lines(case) {
+            serde_json::to_string(value)
+        } else {
+            serde_json::to_string_pretty(value)
+        };
+        let _ = writeln!(text, "{}", line.expect("JSON"));
+    }
+    text
+}
+
+fn compare(case: &Path, expected: &str, found: &[Value], wrong: &mut String) {
+    let expected: Vec<Value> = serde_json::Deserializer::from_str(expected)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    if expected.len() != found.len() {
+        let _ = writeln!(
+            wrong,
+            "{}: {} messages, {} expectations",
+            case.display(),
+            found.len(),
+            expected.len()
+        );
+    }
+    for (index, (expected, found)) in expected.iter().zip(found).enumerate() {
+        if expected != found {
+            let _ = writeln!(
+                wrong,
+                "{} message {}\n{}",
+                case.display(),
+                index + 1,
+                difference(expected, found)
+            );
+        }
+    }
+}
+
+/// The members in which two descriptions differ, one a line.
+fn difference(expected: &Value, found: &Value) -> String {
+    let mut text = String::new();
+    collect_difference("", expected, found, &mut text);
+    text
+}
+
+fn collect_difference(at: &str, expected: &Value, found: &Value, text: &mut String) {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            let keys: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
+            for key in keys {
+                let (left, right) = (expected.get(key), found.get(key));
+                let (left, right) = (left.unwrap_or(&Value::Null), right.unwrap_or(&Value::Null));
+                collect_difference(&format!("{at}/{key}"), left, right, text);
+            }
+        }
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            for (index, (left, right)) in expected.iter().zip(found).enumerate() {
+                collect_difference(&format!("{at}/{index}"), left, right, text);
+            }
+        }
+        _ if expected == found => {}
+        _ => {
+            let _ = writeln!(text, "  {at}: expected {expected}, found {found}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Describes what the parser says about one message as JSON, and finds the corpus.
+//! Absent values are left out, so an expectation shows only what the line has.
+
+use std::path::{Path, PathBuf};
+
+use podwhy_parser::{Facts, Frame, Message, Origin, PodRef, Stamp, SyncFailure, Text};
+use serde_json::{Map, Value, json};
+
+/// Folder `tests/corpus`.
+pub fn corpus_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus")
+}
+
+/// One corpus file.
+pub struct Case {
+    pub path: PathBuf,
+    pub origin: Origin,
+    /// The logical messages in it: one for `.txt`, one per line for `.lines`.
+    pub messages: Vec<String>,
+}
+
+/// Every case, in the order of its path.
+pub fn cases() -> Vec<Case> {
+    let mut paths = Vec::new();
+    for folder in std::fs::read_dir(corpus_root()).expect("tests/corpus exists") {
+        let folder = folder.expect("readable").path();
+        if folder.is_dir() {
+            let files = std::fs::read_dir(folder).expect("readable");
+            paths.extend(files.map(|file| file.expect("readable").path()));
+        }
+    }
+    paths.retain(|path| path.extension().is_some_and(|e| e == "txt" || e == "lines"));
+    paths.sort();
+    paths.into_iter().map(read_case).collect()
+}
+
+fn read_case(path: PathBuf) -> Case {
+    let bytes = std::fs::read(&path).expect("readable case");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let messages = if path.extension().is_some_and(|e| e == "lines") {
+        text.split('\n').map(str::to_owned).collect()
+    } else {
+        vec![text.to_owned()]
+    };
+    let folder = path.parent().and_then(Path::file_name).expect("cases lie in a folder");
+    let origin = origin_of(folder.to_str().expect("folder names are ASCII"));
+    Case { path, origin, messages }
+}
+
+/// The folder says who wrote the lines.
+fn origin_of(folder: &str) -> Origin {
+    match folder {
+        "any" | "pod_log" => Origin::Any,
+        "kubelet" => Origin::Kubelet,
+        "containerd" => Origin::Containerd,
+        "crio" => Origin::Crio,
+        "docker" => Origin::Docker,
+        "kernel" => Origin::Kernel,
+        "journald" => Origin::Journald,
+        "systemd" => Origin::Systemd,
+        other => panic!("tests/corpus/{other}: no origin of that name"),
+    }
+}
+
+/// Everything that the parser says, as JSON; `null` where it does not know the line.
+pub fn message(message: Option<&Message<'_>>) -> Value {
+    let Some(message) = message else { return Value::Null };
+    let mut all = frame(&message.frame);
+    all.insert("what".into(), json!(format!("{:?}", message.what)));
+    all.insert("kind".into(), json!(format!("{:?}", message.kind())));
+    all.insert("ends".into(), json!(format!("{:?}", message.ends)));
+    all.insert("text".into(), json!(message.text.to_string()));
+    if message.truncated {
+        all.insert("truncated".into(), json!(true));
+    }
+    let facts = facts(&message.facts());
+    if !facts.is_empty() {
+        all.insert("facts".into(), Value::Object(facts));
+    }
+    let failures: Vec<Value> = message.failures().map(|it| failure(&it)).collect();
+    if !failures.is_empty() {
+        all.insert("failures".into(), Value::Array(failures));
+    }
+    Value::Object(all)
+}
+
+fn frame(frame: &Frame<'_>) -> Map<String, Value> {
+    let mut all = Map::new();
+    all.insert("component".into(), json!(format!("{:?}", frame.component)));
+    all.insert("format".into(), json!(format!("{:?}", frame.format)));
+    put(&mut all, "severity", frame.severity.map(|it| format!("{it:?}")));
+    put(&mut all, "severity_text", frame.severity_text);
+    put(&mut all, "stamp", frame.stamp.map(stamp));
+    put(&mut all, "prefix_stamp", frame.prefix_stamp.map(stamp));
+    put(&mut all, "host", frame.host);
+    put(&mut all, "pid", frame.pid);
+    put(&mut all, "file", frame.file);
+    put(&mut all, "line", frame.line);
+    all
+}
+
+fn facts(facts: &Facts<'_>) -> Map<String, Value> {
+    let mut all = Map::new();
+    let PodRef { namespace, name, uid } = facts.pod;
+    put(&mut all, "namespace", text(namespace));
+    put(&mut all, "pod", text(name));
+    put(&mut all, "uid", text(uid));
+    put(&mut all, "container", text(facts.container));
+    put(&mut all, "container_id", text(facts.container_id));
+    put(&mut all, "sandbox_id", text(facts.sandbox_id));
+    put(&mut all, "image", text(facts.image));
+    put(&mut all, "volume", text(facts.volume));
+    put(&mut all, "exit_code", facts.exit_code);
+    put(&mut all, "signal", facts.signal);
+    put(&mut all, "backoff_seconds", facts.backoff_seconds);
+    put(&mut all, "attempt", facts.attempt);
+    put(&mut all, "victim_pid", facts.victim_pid);
+    put(&mut all, "reason", text(facts.reason));
+    put(&mut all, "error", text(facts.error));
+    put(&mut all, "detail", text(facts.detail));
+    put(&mut all, "count", facts.count);
+    put(&mut all, "unit", text(facts.unit));
+    all
+}
+
+fn failure(failure: &SyncFailure<'_>) -> Value {
+    let mut all = Map::new();
+    put(&mut all, "step", Some(failure.step.to_string()));
+    put(&mut all, "target", text(failure.target));
+    put(&mut all, "reason", text(failure.reason));
+    put(&mut all, "message", Some(failure.message.to_string()));
+    put(&mut all, "index", Some(failure.index));
+    put(&mut all, "of", Some(failure.of));
+    if failure.truncated {
+        all.insert("truncated".into(), json!(true));
+    }
+    Value::Object(all)
+}
+
+fn text(text: Option<Text<'_>>) -> Option<String> {
+    text.map(|it| it.to_string())
+}
+
+fn put<T: serde::Serialize>(all: &mut Map<String, Value>, key: &str, value: Option<T>) {
+    if let Some(value) = value {
+        all.insert(key.into(), json!(value));
+    }
+}
+
+/// A point in time in the form that the writer's precision and zone allow.
+fn stamp(stamp: Stamp) -> String {
+    match stamp {
+        Stamp::Klog { month, day, hour, minute, second, micros } => {
+            format!("{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}")
+        }
+        Stamp::Civil { year, month, day, hour, minute, second, nanos, offset_seconds } => {
+            let zone = offset_seconds.map_or_else(String::new, |seconds| {
+                let sign = if seconds < 0 { '-' } else { '+' };
+                let minutes = seconds.abs() / 60;
+                format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+            });
+            format!(
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}{zone}"
+            )
+        }
+        Stamp::EpochMicros(micros) => format!("epoch {micros} us"),
+        Stamp::SinceBootMicros(micros) => format!("boot {micros} us"),
+    }
+}
