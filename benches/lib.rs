@@ -76,7 +76,8 @@ pub fn compete(rounds: usize, contenders: &mut [Contender<'_>]) -> Vec<Measured>
 /// A Markdown table: nanoseconds per line, and how many times as fast as the row named `base`.
 #[must_use]
 pub fn table(title: &str, rows: &[Measured], base: &str) -> String {
-    let unit = rows.iter().find(|row| row.name == base).map_or(f64::NAN, |row| row.seconds_per_line);
+    let unit =
+        rows.iter().find(|row| row.name == base).map_or(f64::NAN, |row| row.seconds_per_line);
     let mut text = format!("### {title}\n\n| | ns per line | times {base} |\n|---|---|---|\n");
     for row in rows {
         let (nanos, ratio) = (row.seconds_per_line * 1e9, unit / row.seconds_per_line);
@@ -90,7 +91,8 @@ pub fn table(title: &str, rows: &[Measured], base: &str) -> String {
 #[must_use]
 pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown CPU");
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown CPU");
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{}, {cores} cores, Linux {}", model.trim_matches([' ', '\t', ':']), kernel.trim())

@@ -9,6 +9,7 @@
 mod json;
 pub mod message;
 mod runtime;
+mod stamp;
 pub mod sync_error;
 pub mod text;
 

@@ -2,6 +2,10 @@
 
 use crate::{Failures, Text, runtime};
 
+mod what;
+
+pub use what::What;
+
 /// What the caller knows of who wrote the line. Decides which forms are tried: text of one writer
 /// never forges another's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,27 +175,6 @@ pub enum Ends {
     InBlock,
     /// printf: lines without a header may still belong to it.
     MayContinue,
-}
-
-/// One production of log-grammar.md; see [`What::kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum What {
-    /// `Error syncing pod`, all wordings.
-    ErrorSyncingPod,
-    /// Nothing that we know.
-    Unknown,
-}
-
-impl What {
-    /// What a line of this production is to us.
-    #[must_use]
-    pub const fn kind(self) -> Kind {
-        match self {
-            Self::ErrorSyncingPod => Kind::SyncFailure,
-            Self::Unknown => Kind::Line,
-        }
-    }
 }
 
 /// One message. Cheap to make: everything else is found when asked for.

@@ -2,7 +2,7 @@
 //!
 //! Owns who is tried for which origin, and which of their files answers for a production.
 
-use crate::{Facts, Failures, Message, Origin, What};
+use crate::{Facts, Failures, Kind, Message, Origin, What};
 
 /// Tries the forms that `origin` can write; kubelet forms are not among them.
 pub(crate) fn parse_from(origin: Origin, line: &str) -> Option<Message<'_>> {
@@ -13,7 +13,13 @@ pub(crate) fn parse_from(origin: Origin, line: &str) -> Option<Message<'_>> {
 impl What {
     /// The production belongs to a file behind this door.
     pub(crate) const fn is_of_runtime(self) -> bool {
-        false
+        self as u16 >= Self::ContainerdRunPodSandboxCalled as u16
+            && (self as u16) < Self::Unknown as u16
+    }
+
+    /// Kinds of the productions behind this door.
+    pub(crate) const fn kind_of_runtime(self) -> Kind {
+        Kind::Line
     }
 }
 
