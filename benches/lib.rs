@@ -97,3 +97,45 @@ pub fn machine() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{}, {cores} cores, Linux {}", model.trim_matches([' ', '\t', ':']), kernel.trim())
 }
+
+/// The kubelet lines of all recordings: those with a sync failure, and all others.
+///
+/// # Panics
+/// When the recordings cannot be read: there is nothing to measure then.
+#[must_use]
+pub fn recorded_lines() -> (Vec<String>, Vec<String>) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/recordings");
+    let mut lines: Vec<String> = Vec::new();
+    let mut folders: Vec<_> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{folder}: {error}"))
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .collect();
+    folders.sort();
+    for path in folders {
+        let bytes = read_maybe_gz(&path.join("journal.export"));
+        lines.extend(kubelet_messages(&bytes));
+    }
+    lines.into_iter().partition(|line| line.contains("Error syncing pod, skipping"))
+}
+
+fn read_maybe_gz(path: &std::path::Path) -> Vec<u8> {
+    if let Ok(bytes) = std::fs::read(path) {
+        return bytes;
+    }
+    let packed = std::fs::read(path.with_extension("export.gz")).unwrap_or_default();
+    let mut bytes = Vec::new();
+    // A recording that cannot be unpacked gives no lines, which the table would show.
+    let _ = std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&*packed), &mut bytes);
+    bytes
+}
+
+/// The text messages of kubelet.service in the journal's export format; binary fields are skipped.
+fn kubelet_messages(export: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(export);
+    text.split("\n\n")
+        .filter(|entry| entry.contains("\n_SYSTEMD_UNIT=kubelet.service"))
+        .filter_map(|entry| entry.lines().find_map(|line| line.strip_prefix("MESSAGE=")))
+        .map(str::to_owned)
+        .collect()
+}
