@@ -22,6 +22,9 @@ pub struct Line<'a> {
     /// When the source received it (journal time); for plain text the best that the line or its
     /// prefix tells, else the time of the line before. Never goes into an id.
     pub at: Micros,
+    /// `at` is an instant: year and zone were told. Else they were guessed, and nothing may be
+    /// stated in UTC from it.
+    pub dated: bool,
     /// Identifies the boot: zone offsets are kept per boot. 0 where unknown.
     pub boot: u64,
     /// The source itself cut the line (`_LINE_BREAK=line-max`, a bound of ours).

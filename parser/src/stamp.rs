@@ -49,6 +49,37 @@ impl Stamp {
             Self::Klog { .. } | Self::SinceBootMicros(_) => None,
         }
     }
+
+    /// Reads a full date and time at the start of `input`, and gives what follows.
+    ///
+    /// ```
+    /// let (stamp, rest) = podwhy_parser::Stamp::read_civil("1970-01-01T00:00:01Z node").unwrap();
+    /// assert_eq!((stamp.epoch_micros(), rest), (Some(1_000_000), " node"));
+    /// ```
+    #[must_use]
+    pub fn read_civil(input: &str) -> Option<(Self, &str)> {
+        civil(input).ok().map(|(rest, civil)| (civil.stamp, rest))
+    }
+
+    /// Reads the date and time of syslog and of `journalctl` short: `Mar 17 08:42:15`.
+    ///
+    /// ```
+    /// assert!(podwhy_parser::Stamp::read_syslog("Mar  7 08:42:15.5 node kubelet: x").is_some());
+    /// ```
+    #[must_use]
+    pub fn read_syslog(input: &str) -> Option<(Self, &str)> {
+        syslog(input).ok().map(|(rest, stamp)| (stamp, rest))
+    }
+
+    /// Reads the date and time behind a klog header's severity letter: `0317 08:42:15.306118`.
+    ///
+    /// ```
+    /// assert!(podwhy_parser::Stamp::read_klog("0317 08:42:15.306118    2148 x.go:1] y").is_some());
+    /// ```
+    #[must_use]
+    pub fn read_klog(input: &str) -> Option<(Self, &str)> {
+        klog(input).ok().map(|(rest, stamp)| (stamp, rest))
+    }
 }
 
 /// Counts by 400-year eras that begin in March, so that the leap day is an era's last.
