@@ -13,4 +13,5 @@ pub mod node;
 pub mod command;
 pub mod observation;
 pub mod record;
+pub mod redact;
 pub mod source;

@@ -1,0 +1,155 @@
+//! From a borrowed message to an owned observation. A line that does not matter costs a look at its
+//! kind and nothing else.
+
+use podwhy_parser::{self as parser, Component, Facts, Format, Message};
+
+use super::{
+    Details, Failure, Form, Kind, Observation, Pod, Writer, WriterComponent, text::Copier,
+    time::Times,
+};
+use crate::{
+    limits,
+    record::Severity,
+    source::{Line, Micros},
+};
+
+impl Observation {
+    /// What `message`, read from `line`, tells the engine; `None` for the many lines that tell it
+    /// nothing.
+    #[must_use]
+    pub fn from_message(message: &Message<'_>, line: &Line<'_>, times: &mut Times) -> Option<Self> {
+        let facts = message.facts();
+        let kind = kind_of(message, &facts)?;
+        let mut copier = Copier::default();
+        let failures = failures(message, &mut copier);
+        let time = times.resolve(message.frame.stamp, line);
+        let received: Micros = line.at;
+        let mut seen = Self {
+            kind,
+            at: time.at,
+            written: time.written,
+            dated: time.dated,
+            received,
+            writer: writer(message, line, &mut copier),
+            form: form(message),
+            pod: Pod {
+                namespace: facts.pod.namespace.and_then(|text| copier.word(text)),
+                name: facts.pod.name.and_then(|text| copier.word(text)),
+                uid: facts.pod.uid.and_then(|text| copier.word(text)),
+            },
+            container: facts.container.and_then(|text| copier.word(text)),
+            details: details(&facts, &mut copier),
+            failures,
+            error: facts.error.map(|text| copier.prose(text)).filter(|text| !text.is_empty()),
+            count: facts.count,
+            about_unit: facts.unit.and_then(|text| copier.word(text)),
+            network_ready: None,
+            truncated: message.truncated || line.cut,
+            redacted: copier.redacted,
+        };
+        seen.truncated |= copier.cut;
+        Some(seen)
+    }
+}
+
+/// `None`: nothing in it for the engine.
+fn kind_of(message: &Message<'_>, facts: &Facts<'_>) -> Option<Kind> {
+    match message.kind() {
+        parser::Kind::SyncFailure => Some(Kind::SyncFailure),
+        parser::Kind::Related => Some(Kind::Related),
+        parser::Kind::Node => Some(Kind::Node),
+        parser::Kind::Loss => Some(Kind::Loss),
+        parser::Kind::Progress | parser::Kind::Kill if tells_identity(facts) => {
+            Some(Kind::Identity)
+        }
+        _ => None,
+    }
+}
+
+/// An id with something that it belongs to, or how a container ended.
+fn tells_identity(facts: &Facts<'_>) -> bool {
+    let has_id = facts.container_id.is_some() || facts.sandbox_id.is_some();
+    let has_pod = facts.pod.uid.is_some() || facts.pod.name.is_some();
+    let pairs_ids = facts.container_id.is_some() && facts.sandbox_id.is_some();
+    let pairs_names = facts.pod.uid.is_some() && facts.pod.name.is_some();
+    (has_id && (has_pod || facts.exit_code.is_some())) || pairs_ids || pairs_names
+}
+
+fn failures(message: &Message<'_>, copier: &mut Copier) -> Vec<Failure> {
+    message
+        .failures()
+        .take(limits::FAILURES)
+        .map(|failure| Failure {
+            step: copier.word(failure.step).unwrap_or_default(),
+            target: failure.target.and_then(|text| copier.word(text)),
+            reason: failure.reason.and_then(|text| copier.word(text)),
+            message: copier.prose(failure.message),
+            index: failure.index,
+            of: failure.of,
+            truncated: failure.truncated,
+        })
+        .collect()
+}
+
+fn details(facts: &Facts<'_>, copier: &mut Copier) -> Details {
+    Details {
+        container_id: facts.container_id.and_then(|text| copier.word(text)),
+        sandbox_id: facts.sandbox_id.and_then(|text| copier.word(text)),
+        image: facts.image.and_then(|text| copier.word(text)),
+        volume: facts.volume.and_then(|text| copier.word(text)),
+        exit_code: facts.exit_code,
+        backoff_seconds: facts.backoff_seconds,
+        request: facts.request.and_then(|text| copier.word(text)),
+    }
+}
+
+fn writer(message: &Message<'_>, line: &Line<'_>, copier: &mut Copier) -> Writer {
+    let frame = &message.frame;
+    let mut short = |text: &str| copier.word(parser::Text::plain(text));
+    Writer {
+        component: component(frame.component),
+        unit: short(line.unit),
+        severity: frame.severity.map(severity),
+        severity_text: frame.severity_text.and_then(&mut short),
+        file: frame.file.and_then(&mut short),
+        line: frame.line,
+        pid: frame.pid.or(line.pid),
+        number: line.number,
+    }
+}
+
+fn component(component: Component) -> WriterComponent {
+    match component {
+        Component::Kubelet => WriterComponent::Kubelet,
+        Component::Containerd => WriterComponent::Containerd,
+        Component::Crio => WriterComponent::Crio,
+        Component::Docker => WriterComponent::Docker,
+        Component::Kernel => WriterComponent::Kernel,
+        Component::Journald => WriterComponent::Journald,
+        Component::Systemd => WriterComponent::Systemd,
+        Component::PodLog => WriterComponent::PodLog,
+        Component::Other => WriterComponent::Other,
+    }
+}
+
+/// klog has four levels, logrus more; each takes the lowest number of its range (otlp.md 1.6).
+fn severity(severity: parser::Severity) -> Severity {
+    match severity {
+        parser::Severity::Trace | parser::Severity::Debug | parser::Severity::Info => {
+            Severity::Info
+        }
+        parser::Severity::Warning => Severity::Warn,
+        parser::Severity::Error => Severity::Error,
+        parser::Severity::Fatal => Severity::Fatal,
+    }
+}
+
+fn form(message: &Message<'_>) -> Form {
+    match (message.frame.format, message.frame.component) {
+        (Format::KlogJson, _) => Form::Json,
+        (Format::Logrus, Component::Crio) => Form::Crio,
+        (Format::Logrus, _) => Form::Containerd,
+        (Format::KlogPrintf | Format::Embedded | Format::Bare | Format::Cri, _) => Form::Legacy,
+        (Format::KlogStructured, _) => Form::Structured,
+    }
+}

@@ -1,0 +1,125 @@
+//! Each pattern of otlp.md 6.4 by example, what must stay, and the scrubber's two properties.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn scrubbed(text: &str) -> String {
+    scrub(text, &mut Counts::default()).into_owned()
+}
+
+#[test]
+fn o24_each_kind_of_secret_is_removed_and_counted() {
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
+    let base64 = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----";
+    let cases: &[(Rule, &str, &str)] = &[
+        (
+            Rule::UrlQuery,
+            "Get \"https://b.example/x?X=1&Sig=abc\": EOF",
+            "Get \"https://b.example/x?REDACTED\": EOF",
+        ),
+        (
+            Rule::UrlUserinfo,
+            "proxy http://joe:p@ss@proxy:3128 down",
+            "proxy http://REDACTED@proxy:3128 down",
+        ),
+        (Rule::AmzParameter, "X-Amz-Credential=AB/cd done", "X-Amz-Credential=REDACTED done"),
+        (Rule::Signature, "sv=2&sig=abc%2Bd&se=1", "sv=2&sig=REDACTED&se=1"),
+        (
+            Rule::Authorization,
+            "Authorization: Bearer abc123def456",
+            "Authorization: Bearer REDACTED",
+        ),
+        (Rule::Authorization, "header Basic dXNlcjpwYXNz refused", "header Basic REDACTED refused"),
+        (Rule::Jwt, jwt, "REDACTED"),
+        (Rule::AwsKey, "key AKIAIOSFODNN7EXAMPLE bad", "key REDACTED bad"),
+        (
+            Rule::EnvValue,
+            "EnvVar{Name:DB_HOST,Value:db-1,ValueFrom:nil,}",
+            "EnvVar{Name:DB_HOST,Value:REDACTED,ValueFrom:nil,}",
+        ),
+        (Rule::KeyedSecret, "-o username=u,password=hunter2", "-o username=u,password=REDACTED"),
+        (Rule::KeyedSecret, r#"{"token":"abcdef","x":1}"#, r#"{"token":"REDACTED","x":1}"#),
+        (Rule::KeyedSecret, r#"{\"password\":\"ab cd\"}"#, r#"{\"password\":\"REDACTED\"}"#),
+        (Rule::KeyedSecret, "MYSQL_PWD=x y", "MYSQL_PWD=REDACTED y"),
+        (Rule::KeyedSecret, "apikey: 12ab34cd56", "apikey: REDACTED"),
+        (Rule::KeyedSecret, "password: hunter", "password: REDACTED"),
+        (Rule::Pem, pem, "REDACTED"),
+        (Rule::LongBase64, base64, "REDACTED"),
+    ];
+    for (rule, text, expected) in cases {
+        let mut counts = Counts::default();
+        assert_eq!(scrub(text, &mut counts), *expected, "{text}");
+        assert_eq!(counts.of(*rule), 1, "{text}: {counts:?}");
+    }
+}
+
+#[test]
+fn o24_what_explains_a_failure_stays() {
+    for text in [
+        "secret \"mail-registry\" not found",
+        "couldn't find key token in Secret shop/cart",
+        "Couldn't get secret shop/web-token: secret \"web-token\" not found",
+        "failed to fetch anonymous token: unexpected status from GET request to https://r.example/token: 401 Unauthorized",
+        "failed to fetch token: serviceaccounts \"x\" is forbidden",
+        "failed to sync secret cache: timed out waiting for the condition",
+        "no basic authentication credentials",
+        "sandbox \"c03b7a91e5d24f68b1a0937ce46d52f8917b3e0ac5d84f2619e7b05d3c8a64f1\"",
+        "registry.example.net/shop/cart@sha256:c03b7a91e5d24f68b1a0937ce46d52f8917b3e0ac5d84f2619e7b05d3c8a64f1",
+        "/var/lib/kubelet/pods/04b46670-a2b0-4505-a4fc-94f476b8b961/volume-subpaths/settings/app/0",
+        "references non-existent secret key: K",
+        "secretName:cart-settings",
+    ] {
+        assert!(
+            matches!(scrub(text, &mut Counts::default()), Cow::Borrowed(_)),
+            "{}",
+            scrubbed(text)
+        );
+    }
+}
+
+/// Pieces that touch each other in every way.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("password".to_owned()),
+        Just("token".to_owned()),
+        Just("apikey".to_owned()),
+        Just("=".to_owned()),
+        Just(": ".to_owned()),
+        Just("\"".to_owned()),
+        Just("\\\"".to_owned()),
+        Just("://".to_owned()),
+        Just("?".to_owned()),
+        Just("@".to_owned()),
+        Just("Bearer ".to_owned()),
+        Just("eyJaaaa.bbbb.cccc".to_owned()),
+        Just("AKIAIOSFODNN7EXAMPLE".to_owned()),
+        Just("-----BEGIN KEY-----".to_owned()),
+        Just("-----END KEY-----".to_owned()),
+        Just("X-Amz-Date".to_owned()),
+        Just("sig=".to_owned()),
+        Just("Name:A,Value:".to_owned()),
+        Just("REDACTED".to_owned()),
+        "[a-zA-Z0-9+/]{1,70}",
+        ".{0,6}",
+    ];
+    prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn o24_scrubbing_twice_changes_nothing_more(text in hostile()) {
+        let once = scrubbed(&text);
+        prop_assert_eq!(scrubbed(&once), once);
+    }
+
+    #[test]
+    fn o24_a_password_after_its_key_never_survives(
+        before in "[ a-z\"]{0,12}", value in "[A-Z0-9]{4,12}", parting in prop_oneof!["=", ":", ": ", "=\""],
+    ) {
+        let text = format!("{before}password{parting}{value}");
+        prop_assume!(!"REDACTED".contains(&value));
+        prop_assert!(!scrubbed(&text).contains(&value), "{}", scrubbed(&text));
+    }
+}
