@@ -6,13 +6,19 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod cursor;
 mod json;
+mod klog;
+mod kubelet;
 pub mod message;
+mod object;
+mod quoted;
 mod runtime;
 mod stamp;
 pub mod sync_error;
 pub mod text;
 
+pub use klog::pairs::{Pairs, Value};
 pub use message::{
     Component, Ends, Facts, Format, Frame, Kind, Message, Origin, PodRef, Severity, Stamp, What,
 };
@@ -29,5 +35,10 @@ pub fn parse(line: &str) -> Option<Message<'_>> {
 /// together (blocks, dumps) are joined by `\n` beforehand.
 #[must_use]
 pub fn parse_from(origin: Origin, text: &str) -> Option<Message<'_>> {
+    if matches!(origin, Origin::Any | Origin::Kubelet)
+        && let Some(message) = klog::parse(Text::plain(text), Component::Kubelet)
+    {
+        return Some(message);
+    }
     runtime::parse_from(origin, text)
 }

@@ -1,6 +1,7 @@
 //! What one line says: its frame, its kind, and the facts that stand in it.
 
-use crate::{Failures, Text, runtime};
+use crate::klog::pairs::Pairs;
+use crate::{Failures, Text, kubelet, runtime};
 
 mod what;
 
@@ -201,13 +202,26 @@ impl<'a> Message<'a> {
         self.what.kind()
     }
 
+    /// The `key=value` pairs of a klog line, structured or JSON, as they stand; none for any other.
+    ///
+    /// ```
+    /// let line = r#"I0317 10:12:01.555871    2148 generic.go:338] "Generic (PLEG): container finished" podID="7c1e" exitCode=137"#;
+    /// let message = podwhy_parser::parse(line).unwrap();
+    /// let (key, value) = message.pairs().last().unwrap();
+    /// assert_eq!((key, value.text().raw()), ("exitCode", "137"));
+    /// ```
+    #[must_use]
+    pub fn pairs(&self) -> Pairs<'a> {
+        kubelet::pairs(self)
+    }
+
     /// Everything that the line says about pods, containers, ids and times.
     #[must_use]
     pub fn facts(&self) -> Facts<'a> {
         if self.what.is_of_runtime() {
             return runtime::facts(self);
         }
-        Facts::default()
+        kubelet::facts(self)
     }
 
     /// The sync failures of this message, in order. Empty unless it is a `SyncFailure` or a
@@ -217,7 +231,7 @@ impl<'a> Message<'a> {
         if self.what.is_of_runtime() {
             return runtime::failures(self);
         }
-        Failures::none()
+        kubelet::failures(self)
     }
 }
 

@@ -238,10 +238,6 @@ impl What {
     /// What a line of this production is to us.
     #[must_use]
     pub const fn kind(self) -> Kind {
-        match self {
-            Self::ErrorSyncingPod => Kind::SyncFailure,
-            Self::Unknown => Kind::Line,
-            _ => self.kind_of_runtime(),
-        }
+        if self.is_of_runtime() { self.kind_of_runtime() } else { self.kind_of_kubelet() }
     }
 }

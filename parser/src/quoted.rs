@@ -1,0 +1,93 @@
+//! Go-quoted strings at any depth, found in the raw text by counting backslashes.
+//!
+//! Owns where a string begins and ends; decoding is `text`'s.
+
+use crate::Text;
+
+/// A string that was opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quoted<'a> {
+    /// Its inside.
+    pub(crate) inside: Text<'a>,
+    /// What follows the closing quote; empty if there is none.
+    pub(crate) rest: &'a str,
+    /// The closing quote was there.
+    pub(crate) is_closed: bool,
+}
+
+/// Reads a quoted string at the start of `text`.
+pub(crate) fn read<'a>(text: Text<'a>) -> Option<Quoted<'a>> {
+    let content = open(text.raw(), text.level())?;
+    Some(match close(content, text.level()) {
+        Some((end, behind)) => Quoted {
+            inside: text.quoted_inside(content.get(..end)?),
+            rest: content.get(behind..)?,
+            is_closed: true,
+        },
+        None => Quoted { inside: text.quoted_inside(content), rest: "", is_closed: false },
+    })
+}
+
+/// The delimiter of `level` is `2^level − 1` backslashes and a quote (§5.3).
+pub(crate) fn open(raw: &str, level: u32) -> Option<&str> {
+    let escapes = (1_usize << level.min(31)) - 1;
+    let (before, rest) = raw.split_at_checked(escapes)?;
+    let rest = rest.strip_prefix('"')?;
+    before.bytes().all(|byte| byte == b'\\').then_some(rest)
+}
+
+/// The closing delimiter of `level` behind an opened string: where the inside ends, and where the
+/// rest begins.
+///
+/// A quote behind a run of backslashes closes when `run + 1` is a multiple of `2^level` and
+/// `(run + 1) / 2^level − 1` is even; odd is a quote of the inside. Each run is counted once.
+pub(crate) fn close(content: &str, level: u32) -> Option<(usize, usize)> {
+    let unit = 1_usize << level.min(31);
+    let bytes = content.as_bytes();
+    let mut from = 0;
+    loop {
+        let searched = bytes.get(from..)?;
+        let at = memchr::memchr(b'"', searched)?;
+        let run = searched.get(..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+        let weight = run + 1;
+        from += at + 1;
+        if weight % unit == 0 && (weight / unit) % 2 == 1 {
+            return Some((from - unit, from));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Base;
+
+    fn inside(raw: &str, depth: u8) -> Option<(String, &str)> {
+        let quoted = read(Text::new(raw, Base::Plain, depth))?;
+        quoted.is_closed.then(|| (quoted.inside.to_string(), quoted.rest))
+    }
+
+    #[test]
+    fn g35_a_string_ends_at_a_delimiter_of_its_own_level() {
+        assert_eq!(inside(r#""a \" b\\" c"#, 0), Some(("a \" b\\".into(), " c")));
+        assert_eq!(inside(r#"\"a \\\" b\\\\\" c"#, 1), Some(("a \" b\\".into(), " c")));
+        assert_eq!(inside(r#"\\\"a\\\\\\\"b\\\" c"#, 2), Some(("a\"b".into(), " c")));
+        assert_eq!(inside(r#"\"a""#, 1), None);
+        assert_eq!(inside("\"\"", 0), Some((String::new(), "")));
+    }
+
+    #[test]
+    fn g35_quoting_again_and_again_is_read_back() {
+        let word = "x\"\\\n";
+        let mut raw = word.to_owned();
+        for depth in 1..=12_u8 {
+            raw = format!("{raw:?}");
+            let escaped = raw.trim_matches('"');
+            let _ = escaped;
+            let quoted = read(Text::plain(&raw)).unwrap();
+            assert!(quoted.is_closed && quoted.rest.is_empty(), "depth {depth}");
+            let deep = Text::new(quoted.inside.raw(), Base::Plain, 1);
+            assert_eq!(format!("{:?}", deep.to_string()), raw);
+        }
+    }
+}

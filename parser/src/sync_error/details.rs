@@ -1,0 +1,304 @@
+//! What a failure's own words say: pod, container, ids, image, times, and the innermost message.
+//!
+//! Owns the texts of §6.3 and §6.8 that carry such facts; decides no cause.
+
+use super::SyncFailure;
+use crate::cursor::Cursor;
+use crate::{Facts, PodRef, Text, object};
+
+impl<'a> SyncFailure<'a> {
+    /// What this failure says about its pod, container, ids and times. What stands only in the
+    /// line's keys is not here but in [`crate::Message::facts`].
+    ///
+    /// ```
+    /// use podwhy_parser::{Failures, Text};
+    ///
+    /// let error = Text::plain(
+    ///     r#"failed to "StartContainer" for "web" with CrashLoopBackOff: "back-off 1m20s restarting failed container=web pod=web-0_shop(7c1e5f3a-2b64-4d0e-9a17-5e8c0b3d6f21)""#,
+    /// );
+    /// let facts = Failures::of(error).next().unwrap().facts();
+    /// assert_eq!(facts.backoff_seconds, Some(80.0));
+    /// assert_eq!(facts.container.unwrap(), "web");
+    /// assert_eq!(facts.pod.namespace.unwrap(), "shop");
+    /// ```
+    #[must_use]
+    pub fn facts(&self) -> Facts<'a> {
+        let mut facts = Facts {
+            reason: self.reason,
+            error: Some(self.message).filter(|message| !message.is_empty()),
+            ..Facts::default()
+        };
+        self.read_target(&mut facts);
+        self.read_message(&mut facts);
+        facts
+    }
+
+    /// G36: what the target is depends on the step.
+    fn read_target(&self, facts: &mut Facts<'a>) {
+        let Some(target) = self.target.filter(|target| !target.is_empty()) else { return };
+        match self.step.as_plain().unwrap_or_default() {
+            "StartContainer" | "KillContainer" | "RemoveContainer" | "InitContainer" => {
+                facts.container = Some(target);
+            }
+            "KillPodSandbox" => facts.pod.uid = Some(target),
+            "ConfigPodSandbox" => facts.sandbox_id = Some(target),
+            _ => {
+                if let Some(pod) = object::pod_format(target) {
+                    facts.pod = pod;
+                }
+            }
+        }
+    }
+
+    fn read_message(&self, facts: &mut Facts<'a>) {
+        let message = self.message;
+        if let Some(pod) = object::find_pod(message) {
+            facts.pod = PodRef {
+                namespace: facts.pod.namespace.or(pod.namespace),
+                name: facts.pod.name.or(pod.name),
+                uid: facts.pod.uid.or(pod.uid),
+            };
+        }
+        facts.backoff_seconds = backoff_seconds(message);
+        facts.image = image_in(message);
+        facts.exit_code = exit_code(message);
+        facts.sandbox_id =
+            facts.sandbox_id.or_else(|| quoted_id(message, &["for sandbox ", "sandbox "]));
+        facts.container_id = quoted_id(
+            message,
+            &["failed to start container ", "failed to generate container ", "container "],
+        );
+        facts.volume = VolumeWait::of(message).and_then(|wait| wait.only_unmounted());
+    }
+
+    /// The message without everything that the kubelet wrapped around it: the same words that the
+    /// runtime and its client log. See [`innermost`].
+    #[must_use]
+    pub fn innermost(&self) -> Text<'a> {
+        innermost(self.message)
+    }
+}
+
+/// What stands behind the wrappers of §6.3 and §6.8: `Failed to create sandbox for pod "…": `,
+/// `Back-off pulling image "…": ErrImagePull: ` (G42), `rpc error: code = X desc = ` (G40).
+#[must_use]
+pub fn innermost(message: Text<'_>) -> Text<'_> {
+    let mut cursor = Cursor::of(message);
+    loop {
+        let before = cursor;
+        if unwrap_once(&mut cursor).is_none() || cursor.raw().is_empty() {
+            return before.rest();
+        }
+    }
+}
+
+/// ```text
+/// wrapper := "rpc error: code = " word " desc = "
+///          | ("Failed to create sandbox for pod " | …) Q ": "
+///          | ("CreatePodSandbox" | "createPodSandbox") " for pod " Q " failed: "
+///          | "Back-off pulling image " Q ": "
+///          | "ErrImagePull: " | "error killing pod: " | "failed to SyncPod: "
+/// ```
+fn unwrap_once(cursor: &mut Cursor<'_>) -> Option<()> {
+    if cursor.eat("rpc error: code = ") {
+        cursor.run(|character| character != ' ');
+        return cursor.take(" desc = ");
+    }
+    for head in ["Failed to create sandbox for pod ", "Back-off pulling image "] {
+        if cursor.eat(head) {
+            cursor.quoted()?;
+            return cursor.take(": ");
+        }
+    }
+    for head in ["CreatePodSandbox for pod ", "createPodSandbox for pod "] {
+        if cursor.eat(head) {
+            cursor.quoted()?;
+            return cursor.take(" failed: ");
+        }
+    }
+    let words = ["ErrImagePull: ", "error killing pod: ", "failed to SyncPod: "];
+    words.into_iter().find_map(|word| cursor.take(word))
+}
+
+/// The code of the first `rpc error: code = X desc = ` of a message: a word, or in very old
+/// kubelets a number.
+#[must_use]
+pub fn rpc_code(message: Text<'_>) -> Option<Text<'_>> {
+    let mut cursor = Cursor::of(message);
+    cursor.skip_past("rpc error: code = ")?;
+    Some(cursor.run(|character| character != ' ')).filter(|code| !code.is_empty())
+}
+
+/// `Back-off` and `back-off` are the same (G41).
+///
+/// ```text
+/// back_off := ("B" | "b") "ack-off " duration " restarting failed container"
+/// ```
+fn backoff_seconds(message: Text<'_>) -> Option<f64> {
+    let mut cursor = Cursor::of(message);
+    if !cursor.eat("back-off ") && !cursor.eat("Back-off ") {
+        return None;
+    }
+    duration_seconds(cursor.until(" restarting")?.raw())
+}
+
+/// A Go duration: `1h2m3.5s`, `500ms`, `2m2s` (§8.3).
+pub(crate) fn duration_seconds(raw: &str) -> Option<f64> {
+    let (sign, mut rest) = match raw.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, raw),
+    };
+    if rest == "0" {
+        return Some(0.0);
+    }
+    let mut seconds = 0.0;
+    loop {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, behind) = rest.split_at_checked(digits)?;
+        let unit_end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at_checked(unit_end)?;
+        let factor = match unit {
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" | "μs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * factor;
+        if behind.is_empty() {
+            return Some(sign * seconds);
+        }
+        rest = behind;
+    }
+}
+
+/// The image that a message is about.
+pub(crate) fn image_in(message: Text<'_>) -> Option<Text<'_>> {
+    const HEADS: [&str; 9] = [
+        "Back-off pulling image ",
+        "back-off pulling image ",
+        "Container image ",
+        "Failed to apply default image tag ",
+        "Failed to inspect image ",
+        "failed to pull and unpack image ",
+        "failed to pull image ",
+        "failed to get sandbox image ",
+        "failed to resolve reference ",
+    ];
+    for head in HEADS {
+        let mut cursor = Cursor::of(message);
+        if cursor.skip_past(head).is_some()
+            && let Some(image) = cursor.quoted()
+            && !image.is_empty()
+        {
+            return Some(image);
+        }
+    }
+    let mut cursor = Cursor::of(message);
+    cursor.skip_past("image pull failed for ")?;
+    cursor.until(" because the ").filter(|image| !image.is_empty())
+}
+
+/// ```text
+/// exit := ("exited with " | "exit status " | "exit code " | "exit code: " | "exitCode=") digits
+/// ```
+fn exit_code(message: Text<'_>) -> Option<i32> {
+    const HEADS: [&str; 6] = [
+        "exited with code ",
+        "exited with ",
+        "exit status ",
+        "exit code: ",
+        "exit code ",
+        "exitCode=",
+    ];
+    HEADS.into_iter().find_map(|head| {
+        let mut cursor = Cursor::of(message);
+        cursor.skip_past(head)?;
+        cursor.run(|character| character.is_ascii_digit() || character == '-').raw().parse().ok()
+    })
+}
+
+/// A quoted 64-hex id behind one of `heads`.
+fn quoted_id<'a>(message: Text<'a>, heads: &[&str]) -> Option<Text<'a>> {
+    heads.iter().find_map(|head| {
+        let mut cursor = Cursor::of(message);
+        cursor.skip_past(head)?;
+        cursor.quoted().filter(|id| object::is_long_id(id.raw()))
+    })
+}
+
+/// The lists of a volume time-out. Each is blank-separated and may be empty (G39).
+///
+/// ```text
+/// wait := "unmounted volumes=[" names "], unattached volumes=[" names "]"
+///         [ ", failed to process volumes=[" names "]" ] ": " cause
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeWait<'a> {
+    /// Volumes that are not mounted.
+    pub unmounted: Text<'a>,
+    /// Volumes that are not attached.
+    pub unattached: Text<'a>,
+    /// Volumes that could not be processed (1.27+).
+    pub unprocessed: Option<Text<'a>>,
+}
+
+impl<'a> VolumeWait<'a> {
+    /// Reads the lists of a message.
+    #[must_use]
+    pub fn of(message: Text<'a>) -> Option<Self> {
+        let mut cursor = Cursor::of(message);
+        cursor.take("unmounted volumes=[")?;
+        let unmounted = cursor.until("]")?;
+        let unattached = match cursor.eat(", unattached volumes=[") {
+            true => cursor.until("]")?,
+            false => message.with_raw(""),
+        };
+        let unprocessed = match cursor.eat(", failed to process volumes=[") {
+            true => cursor.until("]"),
+            false => None,
+        };
+        Some(Self { unmounted, unattached, unprocessed })
+    }
+
+    /// The names of one list.
+    pub fn names(list: Text<'a>) -> impl Iterator<Item = Text<'a>> {
+        list.raw().split_ascii_whitespace().map(move |name| list.with_raw(name))
+    }
+
+    /// The unmounted volume, where there is just one.
+    #[must_use]
+    pub fn only_unmounted(&self) -> Option<Text<'a>> {
+        let mut names = Self::names(self.unmounted);
+        let first = names.next()?;
+        names.next().is_none().then_some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g41_go_durations_are_read() {
+        let cases =
+            [("10s", 10.0), ("1m20s", 80.0), ("5m0s", 300.0), ("500ms", 0.5), ("1h2m3.5s", 3723.5)];
+        for (raw, seconds) in cases {
+            assert_eq!(duration_seconds(raw), Some(seconds));
+        }
+        for wrong in ["", "5", "s", "1x", "m1"] {
+            assert_eq!(duration_seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn g42_the_innermost_message_is_the_runtimes_own() {
+        let message = r#"Back-off pulling image "x": ErrImagePull: rpc error: code = NotFound desc = gone: not found"#;
+        assert_eq!(innermost(Text::plain(message)), "gone: not found");
+        assert_eq!(rpc_code(Text::plain(message)).unwrap(), "NotFound");
+        let bare = Text::plain(r#"Back-off pulling image "x""#);
+        assert_eq!(innermost(bare), bare);
+    }
+}

@@ -1,0 +1,302 @@
+//! Splits an error text into its items and reads each clause (§5.2).
+//!
+//! Owns brackets, separators and the five parts of a clause; §5.4's errors are `clauseless`'s.
+
+use nom::Parser;
+use nom::bytes::complete::tag;
+
+use super::{SyncFailure, clauseless};
+use crate::cursor::{Cursor, quoted_in};
+use crate::{Text, quoted};
+
+/// What can stand before the first item (G32), and the step of what then is no clause.
+const PREFIXES: [&str; 3] =
+    ["error killing pod: ", "error killing terminating pod: ", "failed to SyncPod: "];
+
+/// Reasons of §6.3: where one of these stands first, what follows it is no longer the reason (G34).
+const REASONS: [&str; 24] = [
+    "CrashLoopBackOff",
+    "RunContainerError",
+    "CreateContainerConfigError",
+    "PreCreateHookError",
+    "CreateContainerError",
+    "PreStartHookError",
+    "PostStartHookError",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+    "ImageVolumeMountFailed",
+    "RROUnsupported",
+    "KillContainerError",
+    "RemoveContainerError",
+    "CreatePodSandboxError",
+    "ConfigPodSandboxError",
+    "KillPodSandboxError",
+    "ResizePodInPlaceError",
+    "SetupNetworkError",
+    "TeardownNetworkError",
+];
+
+/// The items of one error text.
+///
+/// ```text
+/// err := prefix? ( item | "[" item (", " item)+ "]" ) | other
+/// ```
+#[derive(Clone, Debug)]
+pub(crate) struct Items<'a> {
+    cursor: Cursor<'a>,
+    /// Errors without a clause are told by the whole text, prefix included.
+    whole: Text<'a>,
+    is_list: bool,
+    is_done: bool,
+}
+
+impl<'a> Items<'a> {
+    pub(crate) fn of(error: Text<'a>) -> Self {
+        let whole = error.trim_end();
+        let mut cursor = Cursor::of(whole);
+        while PREFIXES.iter().any(|prefix| cursor.eat(prefix)) {}
+        let is_list = cursor.raw().strip_prefix('[').is_some_and(|inside| {
+            inside.ends_with(']') || inside.trim_start().starts_with("failed to ")
+        });
+        if is_list {
+            let _ = cursor.eat("[");
+        }
+        Self { cursor, whole, is_list, is_done: false }
+    }
+
+    /// The last item, or the list around all of them, has no end.
+    pub(crate) fn is_cut(mut self) -> bool {
+        let mut is_cut = false;
+        for item in self.by_ref() {
+            is_cut |= item.truncated;
+        }
+        is_cut || (self.is_list && !self.cursor.raw().starts_with(']'))
+    }
+
+    /// A list's next item begins behind `, `; up to 1.15 with a newline before it (G31).
+    fn skip_separator(&mut self) {
+        let raw = self.cursor.raw();
+        let next = raw.trim_start_matches(['\n', '\r', '\t', ' ']);
+        let next = next.strip_prefix(',').unwrap_or(next);
+        self.cursor = Cursor::of(self.whole.with_raw(next.trim_start_matches([' ', '\n'])));
+    }
+
+    /// What is no clause, up to the next separator outside of quotes and brackets.
+    fn other(&mut self) -> Text<'a> {
+        if !self.is_list {
+            self.is_done = true;
+            return self.whole;
+        }
+        let text = self.cursor.rest();
+        let end = other_length(text);
+        let (other, rest) = text.raw().split_at_checked(end).unwrap_or((text.raw(), ""));
+        self.cursor = Cursor::of(text.with_raw(rest));
+        text.with_raw(other).trim_end()
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = SyncFailure<'a>;
+
+    fn next(&mut self) -> Option<SyncFailure<'a>> {
+        if self.is_done {
+            return None;
+        }
+        if self.is_list {
+            self.skip_separator();
+            let rest = self.cursor.raw();
+            if rest.is_empty() || rest.starts_with(']') {
+                self.is_done = true;
+                return None;
+            }
+        }
+        let before = self.cursor;
+        if let Some(item) = clause(&mut self.cursor, self.is_list) {
+            self.is_done = !self.is_list;
+            return Some(item);
+        }
+        self.cursor = before;
+        let other = self.other();
+        // A list of one separator after another ends: nothing else would move on.
+        if other.is_empty() && self.is_list {
+            self.is_done = true;
+            return None;
+        }
+        Some(clauseless::failure(other, self.whole))
+    }
+}
+
+/// ```text
+/// item := "failed to " Q(step) " for " Q(target) " with " reason ": " Q(message)
+/// ```
+///
+/// What the line's end cut off is absent, and the item says that it is truncated.
+fn clause<'a>(cursor: &mut Cursor<'a>, is_in_list: bool) -> Option<SyncFailure<'a>> {
+    let around = cursor.rest();
+    let (_, step) = cursor.nom((tag("failed to "), quoted_in(around)))?;
+    if !step.is_closed {
+        return None;
+    }
+    let mut item = SyncFailure::alone("", None, around.with_raw(""));
+    item.step = step.inside;
+    let behind_step = *cursor;
+    let Some((_, target)) = cursor.nom((tag(" for "), quoted_in(around))) else {
+        return cut_short(cursor, " for ", item);
+    };
+    if !target.is_closed {
+        item.truncated = true;
+        return Some(item);
+    }
+    item.target = Some(target.inside);
+    if cursor.nom(tag(" with ").map(|_| ())).is_none() {
+        let cut = cut_short(cursor, " with ", item);
+        if cut.is_none() {
+            *cursor = behind_step;
+        }
+        return cut;
+    }
+    Some(reason_and_message(cursor, item, is_in_list))
+}
+
+/// The line ended before or inside `literal`: the item keeps what it has.
+fn cut_short<'a>(
+    cursor: &mut Cursor<'a>,
+    literal: &str,
+    item: SyncFailure<'a>,
+) -> Option<SyncFailure<'a>> {
+    // The opening quote behind the literal may be cut as well.
+    let rest = cursor.raw().trim_end_matches(['\\', '"']);
+    if !literal.starts_with(rest) {
+        return None;
+    }
+    *cursor = Cursor::of(cursor.rest().with_raw(""));
+    Some(SyncFailure { truncated: true, ..item })
+}
+
+/// The reason can be any text, quotes included: it ends at the `: ` before the quoted string that
+/// ends the item (G33).
+fn reason_and_message<'a>(
+    cursor: &mut Cursor<'a>,
+    item: SyncFailure<'a>,
+    is_in_list: bool,
+) -> SyncFailure<'a> {
+    let around = cursor.rest();
+    let raw = around.raw();
+    let mut candidate = None;
+    let mut from = 0;
+    while let Some(string) = next_string(around, from) {
+        let is_behind_colon = raw.get(..string.start).is_some_and(|head| head.ends_with(": "));
+        if is_behind_colon {
+            let ends_item = !string.is_closed || ends_item(raw, string.end, is_in_list);
+            if ends_item {
+                candidate = Some(string);
+                break;
+            }
+            candidate = candidate.or(Some(string));
+        }
+        from = string.end;
+    }
+    let Some(string) = candidate else {
+        // No message: the line ended in the reason.
+        *cursor = Cursor::of(around.with_raw(""));
+        let reason = raw.split_once(": ").map(|(reason, _)| around.with_raw(reason));
+        return SyncFailure { reason, truncated: true, ..item };
+    };
+    *cursor = Cursor::of(around.with_raw(raw.get(string.end..).unwrap_or_default()));
+    let reason = raw.get(..string.start - 2).unwrap_or_default();
+    let mut message = string.inside;
+    let reason = match reason.split_once(": ") {
+        Some((word, detail)) if REASONS.contains(&word) => {
+            if message.is_empty() {
+                message = around.with_raw(detail);
+            }
+            word
+        }
+        _ => reason,
+    };
+    let reason = Some(around.with_raw(reason));
+    SyncFailure { reason, message, truncated: !string.is_closed, ..item }
+}
+
+/// A quoted string inside a text, by its delimiters.
+#[derive(Clone, Copy)]
+struct StringAt<'a> {
+    start: usize,
+    end: usize,
+    inside: Text<'a>,
+    is_closed: bool,
+}
+
+/// The next string of `around`'s own level at or behind `from`. Each byte is looked at once as long
+/// as the caller goes on from `end`.
+fn next_string(around: Text<'_>, from: usize) -> Option<StringAt<'_>> {
+    let raw = around.raw();
+    let bytes = raw.as_bytes();
+    let delimiter = 1_usize << around.level();
+    let mut from = from;
+    loop {
+        let searched = bytes.get(from..)?;
+        let at = memchr::memchr(b'"', searched)?;
+        let run = searched.get(..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if run + 1 == delimiter {
+            let start = from + at - run;
+            let string = quoted::read(around.with_raw(raw.get(start..)?))?;
+            let end = raw.len() - string.rest.len();
+            let (inside, is_closed) = (string.inside, string.is_closed);
+            return Some(StringAt { start, end, inside, is_closed });
+        }
+        from += at + 1;
+    }
+}
+
+fn ends_item(raw: &str, end: usize, is_in_list: bool) -> bool {
+    let rest = raw.get(end..).unwrap_or_default();
+    if !is_in_list {
+        return rest.trim_end().is_empty();
+    }
+    let rest = rest.trim_start_matches(['\n', '\r']);
+    rest.is_empty()
+        || rest.starts_with(", ")
+        || rest.strip_prefix(']').is_some_and(|rest| rest.trim_end().is_empty())
+}
+
+/// Up to the `, ` or `]` that ends an item of a list. Volume errors hold `, ` themselves.
+fn other_length(text: Text<'_>) -> usize {
+    let raw = text.raw();
+    let bytes = raw.as_bytes();
+    let delimiter = 1_usize << text.level();
+    let mut open = 0_usize;
+    let mut at = 0;
+    let mut run = 0_usize;
+    let mut quotes_close = true;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' if open == 0 => return at,
+            b']' | b'}' => open -= 1,
+            b'"' if quotes_close && run + 1 == delimiter => {
+                match raw.get(at + 1..).and_then(|content| quoted::close(content, text.level())) {
+                    Some((_, behind)) => at += behind,
+                    None => quotes_close = false,
+                }
+            }
+            b',' if open == 0 && separates(raw, at) => return at,
+            _ => {}
+        }
+        run = if *byte == b'\\' { run + 1 } else { 0 };
+        at += 1;
+    }
+    raw.len()
+}
+
+fn separates(raw: &str, at: usize) -> bool {
+    let rest = raw.get(at..).unwrap_or_default();
+    rest.strip_prefix(", ").is_some_and(|next| {
+        !next.starts_with("unattached volumes=") && !next.starts_with("failed to process volumes=")
+    })
+}
