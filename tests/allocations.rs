@@ -1,0 +1,81 @@
+//! Counts allocations: parsing, facts, failures, pairs and decoding make none, on any corpus line.
+//! One test only: the counter is the process's.
+
+#[path = "describe.rs"]
+mod describe;
+
+use std::alloc::System;
+use std::fmt::{self, Write};
+
+use podwhy_parser::{Message, Origin, parse_from};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Takes text without keeping it, like a socket buffer that never grows.
+struct Fixed {
+    buffer: [u8; 256],
+    used: usize,
+}
+
+impl Write for Fixed {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        for byte in piece.bytes() {
+            self.buffer[self.used % self.buffer.len()] = byte;
+            self.used = self.used.wrapping_add(1);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_allocated_on_hits_and_misses() {
+    let cases = describe::cases();
+    let misses = ["", "no frame at all", "I0101", "{\"ts\":", "\"quoted\" a=b", "goroutine 1 [running]:"];
+    let mut out = Fixed { buffer: [0; 256], used: 0 };
+    let (mut hits, mut failures) = (0, 0);
+
+    let region = Region::new(ALLOCATOR);
+    for case in &cases {
+        for text in &case.messages {
+            for origin in [case.origin, Origin::Any] {
+                if let Some(message) = parse_from(origin, text) {
+                    hits += 1;
+                    failures += read_everything(&message, &mut out);
+                }
+            }
+        }
+    }
+    for text in misses {
+        for case in &cases {
+            if let Some(message) = parse_from(case.origin, text) {
+                read_everything(&message, &mut out);
+            }
+        }
+    }
+    let change = region.change();
+
+    assert_eq!((change.allocations, change.reallocations), (0, 0), "{change:?}");
+    assert!(hits > 100 && failures > 40, "{hits} messages, {failures} failures: nothing was tested");
+    assert!(out.used > 10_000, "{} bytes decoded: nothing was tested", out.used);
+}
+
+/// Asks for all that a message can say; gives the number of its failures.
+fn read_everything(message: &Message<'_>, out: &mut Fixed) -> usize {
+    let facts = message.facts();
+    let texts =
+        [facts.pod.namespace, facts.pod.name, facts.pod.uid, facts.container, facts.error, facts.detail];
+    for text in texts.into_iter().flatten().chain([message.text]) {
+        write!(out, "{text}").expect("it takes everything");
+    }
+    for (_, value) in message.pairs() {
+        write!(out, "{}", value.text()).expect("it takes everything");
+    }
+    let mut count = 0;
+    for failure in message.failures() {
+        count += 1;
+        write!(out, "{} {}", failure.step, failure.message).expect("it takes everything");
+    }
+    count
+}

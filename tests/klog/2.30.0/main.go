@@ -1,0 +1,70 @@
+// Renders the cases with klog 2.30.0.
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+	_ "unsafe" // for the header's clock and process id
+
+	klog "k8s.io/klog/v2"
+
+	"podwhy/tests/klog/render"
+)
+
+//go:linkname clock k8s.io/klog/v2.timeNow
+var clock func() time.Time
+
+//go:linkname pid k8s.io/klog/v2.pid
+var pid int
+
+type version struct{}
+
+func (version) Set(id int, now time.Time) {
+	pid = id
+	clock = func() time.Time { return now }
+}
+
+func (version) Info(format string, args ...any) {
+//line kubelet.go:2457
+	klog.Infof(format, args...)
+}
+
+func (version) Warning(format string, args ...any) {
+//line status_manager.go:1
+	klog.Warningf(format, args...)
+}
+
+func (version) Error(format string, args ...any) {
+//line nestedpendingoperations.go:352
+	klog.Errorf(format, args...)
+}
+
+func (version) InfoS(message string, pairs ...any) {
+//line util_linux-amd64.go:12
+	klog.InfoS(message, pairs...)
+}
+
+func (version) ErrorS(err error, message string, pairs ...any) {
+//line pod_workers.go:1017
+	klog.ErrorS(err, message, pairs...)
+}
+
+func (version) Pod(pod render.Pod) any { return klog.KObj(pod) }
+
+func (version) Unhandled(error) { panic("HandleError is printf") }
+
+func (version) Pods(pods []render.Pod) any { return klog.KObjs(pods) }
+
+func main() {
+	if message, header, is := render.Fatal(); is {
+		version{}.Set(render.Header(header))
+//line server.go:77
+		klog.Exitf("%s", message)
+	}
+	era := render.Era{Klog: version{}, Minors: render.Minors{First: 21, Last: 23}, Structured: true}
+	if err := render.Run(era, os.Args[1], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stdout, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,3 @@
+module podwhy/tests/klog
+
+go 1.24
