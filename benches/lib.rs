@@ -126,7 +126,8 @@ fn read_maybe_gz(path: &std::path::Path) -> Vec<u8> {
     let packed = std::fs::read(path.with_extension("export.gz")).unwrap_or_default();
     let mut bytes = Vec::new();
     // A recording that cannot be unpacked gives no lines, which the table would show.
-    let _ = std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&*packed), &mut bytes);
+    let _ =
+        std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&*packed), &mut bytes);
     bytes
 }
 

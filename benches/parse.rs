@@ -130,11 +130,7 @@ fn rivals<'a>(lines: &'a [&'a str]) -> Vec<Contender<'a>> {
         ("VRL parse_klog + regex + parse_key_value", CHAIN),
     ]
     .into_iter()
-    .map(|(name, source)| Contender {
-        name,
-        lines: sample.len(),
-        run: vrl_program(source, sample),
-    })
+    .map(|(name, source)| Contender { name, lines: sample.len(), run: vrl_program(source, sample) })
     .collect()
 }
 
@@ -154,7 +150,8 @@ fn vrl_program<'a>(source: &str, lines: &'a [&'a str]) -> Box<dyn FnMut() + 'a> 
     use vrl::value::{ObjectMap, Secrets, Value};
 
     let compiled = vrl::compiler::compile(source, &vrl::stdlib::all());
-    let program = compiled.unwrap_or_else(|errors| panic!("VRL does not compile: {errors:?}")).program;
+    let program =
+        compiled.unwrap_or_else(|errors| panic!("VRL does not compile: {errors:?}")).program;
     let timezone = TimeZone::default();
     Box::new(move || {
         for line in lines {

@@ -11,7 +11,10 @@ pub mod limits;
 pub mod node;
 
 pub mod command;
+pub mod config;
 pub mod observation;
 pub mod record;
 pub mod redact;
+pub mod shutdown;
 pub mod source;
+pub mod telemetry;

@@ -1,6 +1,10 @@
 //! What the node looks like now. Checked in the background, each check with a time limit; read by
 //! the core as facts.
 
+mod config;
+
+pub use config::{CniConfig, Config, DiskConfig, Runtime};
+
 use crate::source::Micros;
 
 /// A view of the node, as of `at`. Unknown is `None`.

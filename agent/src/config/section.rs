@@ -1,0 +1,304 @@
+//! The sections of the parts that have no other home for them, with their defaults.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::units;
+
+/// What a section finds wrong with itself: the field's path, and what to do.
+type Validity = Result<(), (&'static str, String)>;
+
+/// The agent's own folder: the only place that it writes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// Where positions, open incidents and undelivered records are kept.
+    pub folder: PathBuf,
+    /// Undelivered records beyond this size go: repeats first, incidents last, each one counted.
+    #[serde(with = "units::size")]
+    pub size_max: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { folder: "/var/lib/podwhy".into(), size_max: 64 << 20 }
+    }
+}
+
+impl State {
+    pub(super) fn validate(&self) -> Validity {
+        if !self.folder.is_absolute() {
+            return Err(("state.folder", "must be an absolute path".into()));
+        }
+        if self.size_max < 4 << 20 {
+            return Err(("state.size_max", "must be at least 4MiB".into()));
+        }
+        Ok(())
+    }
+}
+
+/// The journal as a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// Off: the journal is not opened.
+    pub enabled: bool,
+    /// Folders that hold journals; those that exist are read.
+    pub folders: Vec<PathBuf>,
+    /// Units that are believed (`_SYSTEMD_UNIT`, run by root).
+    pub units: Vec<String>,
+    /// Syslog identifiers that are looked at, so that what is not believed can be counted.
+    pub identifiers: Vec<String>,
+    /// Whether the kernel's own lines are read (killed for want of memory, failing disks).
+    pub kernel: bool,
+    /// libsystemd by path, where the loader does not find it by name.
+    pub library: Option<PathBuf>,
+    /// Where to begin when there is no position yet.
+    pub first_read: FirstRead,
+    /// How fast to read what piled up.
+    pub catchup: Catchup,
+}
+
+/// Where to begin when there is no position yet: this boot, and no further back than this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FirstRead {
+    /// No older than this.
+    #[serde(with = "units::duration")]
+    pub max_age: Duration,
+    /// No more than this.
+    pub max_entries: u64,
+}
+
+impl Default for FirstRead {
+    fn default() -> Self {
+        Self { max_age: Duration::from_secs(2 * 3600), max_entries: 200_000 }
+    }
+}
+
+/// How fast to read what piled up before the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catchup {
+    /// Share of one core, 0.01–1; 1 is full speed.
+    pub cpu: f64,
+}
+
+impl Default for Catchup {
+    fn default() -> Self {
+        Self { cpu: 0.2 }
+    }
+}
+
+/// The kubelet and the runtimes under every name that a distribution gives them (log-grammar 4.3).
+const UNITS: [&str; 22] = [
+    "kubelet.service",
+    "kubelet-wrapper.service",
+    "containerd.service",
+    "crio.service",
+    "docker.service",
+    "cri-docker.service",
+    "k3s.service",
+    "k3s-agent.service",
+    "rke2-server.service",
+    "rke2-agent.service",
+    "k0sworker.service",
+    "k0scontroller.service",
+    "microshift.service",
+    "snap.microk8s.daemon-kubelite.service",
+    "snap.microk8s.daemon-kubelet.service",
+    "snap.microk8s.daemon-containerd.service",
+    "snap.kubelet.daemon.service",
+    "snap.k8s.kubelet.service",
+    "snap.k8s.containerd.service",
+    "snap.docker.dockerd.service",
+    "kube-kubelet.service",
+    "hyperkube.service",
+];
+
+const IDENTIFIERS: [&str; 15] = [
+    "kubelet",
+    "kubenswrapper",
+    "hyperkube",
+    "kubelet-wrapper",
+    "containerd",
+    "crio",
+    "dockerd",
+    "cri-dockerd",
+    "k3s",
+    "rke2",
+    "k0s",
+    "microshift",
+    "microk8s.daemon-kubelite",
+    "microk8s.daemon-kubelet",
+    "microk8s.daemon-containerd",
+];
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            folders: vec!["/var/log/journal".into(), "/run/log/journal".into()],
+            units: UNITS.map(str::to_owned).to_vec(),
+            identifiers: IDENTIFIERS.map(str::to_owned).to_vec(),
+            kernel: true,
+            library: None,
+            first_read: FirstRead::default(),
+            catchup: Catchup::default(),
+        }
+    }
+}
+
+impl Journal {
+    pub(super) fn validate(&self) -> Validity {
+        if self.enabled && self.units.is_empty() {
+            return Err((
+                "journal.units",
+                "is empty: name a unit, or set journal.enabled to false".into(),
+            ));
+        }
+        if self.enabled && self.folders.is_empty() {
+            return Err((
+                "journal.folders",
+                "is empty: name a folder, or set journal.enabled to false".into(),
+            ));
+        }
+        if !(0.01..=1.0).contains(&self.catchup.cpu) {
+            return Err(("journal.catchup.cpu", "must be between 0.01 and 1".into()));
+        }
+        Ok(())
+    }
+}
+
+/// How failures are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Diagnosis {
+    /// What becomes of a failure that was told before.
+    pub repeats: Repeats,
+    /// One summary of repeats for each.
+    #[serde(with = "units::duration")]
+    pub window: Duration,
+}
+
+/// What becomes of a failure that was told before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeats {
+    /// The first at once, then one record with a count for each window.
+    #[default]
+    Summary,
+    /// One record for each.
+    Every,
+}
+
+impl Default for Diagnosis {
+    fn default() -> Self {
+        Self { repeats: Repeats::Summary, window: Duration::from_secs(600) }
+    }
+}
+
+impl Diagnosis {
+    pub(super) fn validate(&self) -> Validity {
+        if self.window < Duration::from_secs(1) {
+            return Err(("diagnosis.window", "must be at least 1s".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Export {
+    /// Base URL of an OTLP/HTTP receiver; nothing: records are printed.
+    pub endpoint: Option<String>,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// A file of `name: value` lines sent with every request: tokens live there, not here.
+    pub headers_file: Option<PathBuf>,
+    /// Of the request's body.
+    pub compression: Compression,
+    /// For one request, answer included.
+    #[serde(with = "units::duration")]
+    pub timeout: Duration,
+    /// PEM file: the CA to trust instead of the system's.
+    pub certificate: Option<PathBuf>,
+    /// PEM file: who we are.
+    pub client_certificate: Option<PathBuf>,
+    /// PEM file: its key.
+    pub client_key: Option<PathBuf>,
+    /// The first request waits a random part of this, so that 3,000 agents do not start as one.
+    #[serde(with = "units::duration")]
+    pub start_jitter: Duration,
+}
+
+/// How a receiver is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// OTLP/HTTP with protobuf.
+    #[default]
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+/// Of the request's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Every receiver takes it.
+    #[default]
+    Gzip,
+    /// For looking at the wire.
+    None,
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            protocol: Protocol::HttpProtobuf,
+            headers_file: None,
+            compression: Compression::Gzip,
+            timeout: Duration::from_secs(10),
+            certificate: None,
+            client_certificate: None,
+            client_key: None,
+            start_jitter: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Export {
+    pub(super) fn validate(&self) -> Validity {
+        if let Some(endpoint) = &self.endpoint {
+            let rest =
+                endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+            let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+                return Err(("export.endpoint", "must begin with http:// or https://".into()));
+            };
+            if rest.split('/').next().unwrap_or_default().contains('@') {
+                let why =
+                    "holds credentials: put them into the file that export.headers_file names";
+                return Err(("export.endpoint", why.into()));
+            }
+        }
+        if self.client_certificate.is_some() != self.client_key.is_some() {
+            let why = "needs export.client_certificate and export.client_key together";
+            return Err(("export.client_key", why.into()));
+        }
+        Ok(())
+    }
+}
+
+/// A URL as it may be shown: without user information and without a query.
+pub(super) fn masked(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?…"));
+    let (host, path) =
+        rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
+    let host = host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("…@{host}"));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{separator}{host}{path}{query}")
+}
