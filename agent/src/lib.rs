@@ -7,12 +7,14 @@
 //! Modules in reading order: what is read, what it told us, what is concluded, what leaves.
 
 pub mod diagnosis;
+pub mod export;
 pub mod limits;
 pub mod node;
 
 pub mod command;
 pub mod config;
 pub mod observation;
+pub mod outbox;
 pub mod record;
 pub mod redact;
 pub mod shutdown;

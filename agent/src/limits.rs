@@ -50,3 +50,96 @@ pub const IDENTITIES: usize = 4096;
 
 /// Failures that are being counted: every container of a full node with several messages each.
 pub const SERIES: usize = 1024;
+// Outbox.
+
+/// Encoded records on disk: at 700 bytes each some 90,000, days of failures of a bad node, and
+/// small enough that the check of every open stays well below a second.
+pub const OUTBOX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Records on disk, so that many tiny ones cannot make the trees the larger part.
+pub const OUTBOX_RECORDS: u64 = 200_000;
+
+/// Encoded records in memory while the state folder does not work: the share of the memory limit
+/// that a node in trouble can spare.
+pub const OUTBOX_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
+
+/// redb's cache. Its default is 1 GiB; 4 MiB costs nothing measurable at our rates.
+pub const OUTBOX_CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Kept aside for a full disk: deleting needs space too (copy on write); 64 KiB was enough to
+/// delete 5,000 records.
+pub const OUTBOX_RESERVE_BYTES: usize = 256 * 1024;
+
+/// A drained file larger than this is compacted: below it nobody misses the space.
+pub const OUTBOX_COMPACT_ABOVE: u64 = 4 * 1024 * 1024;
+
+/// Acknowledged records that wait for the next commit before the file forgets them: what a kill
+/// may send a second time.
+pub const OUTBOX_ACKNOWLEDGED: usize = 1024;
+
+/// Damaged state files that are kept for a look, each at most as large as the outbox.
+pub const OUTBOX_DAMAGED_KEPT: usize = 2;
+
+/// How often the outbox looks whether its file is still in its place.
+pub const OUTBOX_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Wait before the first attempt to use a failed state folder again …
+pub const OUTBOX_HEAL_FIRST: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// … doubled up to this: each attempt reads the whole file.
+pub const OUTBOX_HEAL_LAST: std::time::Duration = std::time::Duration::from_secs(60);
+
+// Records and their delivery.
+
+/// Attributes of a record: OTLP's default, and what Loki takes per line.
+pub const RECORD_ATTRIBUTES: usize = 128;
+
+/// One string of a record: enough for any message a human reads.
+pub const RECORD_TEXT_BYTES: usize = 8 * 1024;
+
+/// All attributes of a record: Loki refuses more than 64 KB, names and its own fields included.
+pub const RECORD_BYTES: usize = 48 * 1024;
+
+/// A batch before compression: no default receiver refuses it (gRPC servers take 4 MiB).
+pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// Records of a batch: what a refused batch may cost in requests while it is bisected.
+pub const BATCH_RECORDS: usize = 1024;
+
+/// What is read of a response, also after decompression (OTLP recommends it).
+pub const RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is shown of a server's text, at debug only: it can hold credentials.
+pub const SERVER_TEXT_BYTES: usize = 256;
+
+/// A record this far behind the newest of its batch goes into an earlier batch: Loki takes what is
+/// within an hour of a stream's newest entry, and its refusal of the rest should not blur the count.
+pub const BATCH_SPAN: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Waits after a wake-up for what is committed in the same moment: one request instead of many.
+pub const BATCH_LINGER: std::time::Duration = std::time::Duration::from_millis(3);
+
+/// First wait after a failed request …
+pub const RETRY_FIRST: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// … grown by half each time up to this; both as the Collector has them.
+pub const RETRY_LAST: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// No answer makes us come back sooner: `Retry-After: 0` must not become a busy loop.
+pub const RETRY_SHORTEST: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// The longest `Retry-After` that is obeyed; beyond it the server's clock or ours is wrong.
+pub const RETRY_AFTER_LONGEST: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// How often a paused destination is probed with the oldest batch.
+pub const PAUSE_PROBE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Equal final answers to the same batch, after which they are taken to concern its content.
+pub const PAUSE_EQUAL_ANSWERS: u32 = 10;
+
+/// Records refused one after the other with nothing taken in between, after which the fault is
+/// taken to be the destination's: a wrong URL that answers 400 must not cost every record.
+pub const REFUSED_IN_A_ROW: u32 = 3;
+
+/// How often files with certificates and headers are looked at for a change.
+pub const CREDENTIALS_LOOK: std::time::Duration = std::time::Duration::from_secs(5);

@@ -1,0 +1,560 @@
+//! Durable state: records, positions and open state, committed in one transaction.
+//! Owns the state file, its bound, and the way on when the folder fails: a bounded outbox in
+//! memory with positions frozen, which heals by itself. Knows nothing of OTLP or of diagnosis.
+
+mod disk;
+mod folder;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    diagnosis::StateChange,
+    limits,
+    record::Worth,
+    source::{Loss, LossKind, Micros, Position},
+};
+use disk::{Disk, Trouble, Write};
+use folder::Opener;
+use memory::Overlay;
+
+/// How much the outbox may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of encoded records on disk.
+    pub bytes: u64,
+    /// Records on disk.
+    pub records: u64,
+    /// Bytes of encoded records in memory, while the folder does not work.
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: limits::OUTBOX_BYTES,
+            records: limits::OUTBOX_RECORDS,
+            memory_bytes: limits::OUTBOX_MEMORY_BYTES,
+        }
+    }
+}
+
+/// A record as it leaves: encoded once, resent identical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The record's own time, for the order in a batch and for the reports of what was dropped.
+    pub time: Micros,
+    /// How long a full outbox keeps it.
+    pub worth: Worth,
+    /// An encoded OTLP `LogRecord`.
+    pub bytes: Vec<u8>,
+}
+
+/// A record waiting for its acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number: rises with age, never used twice in one state file.
+    pub seq: u64,
+    /// As in [`Entry`].
+    pub time: Micros,
+    /// As in [`Entry`].
+    pub bytes: Vec<u8>,
+}
+
+/// Everything that one step of the core concluded. It is durable as a whole or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// New records, oldest first.
+    pub records: Vec<Entry>,
+    /// How far the sources were read.
+    pub positions: Vec<Position>,
+    /// What changed in the engine's state.
+    pub state_changes: Vec<StateChange>,
+    /// Records that a backend refused for good; their loss record is among `records`.
+    pub removed: Vec<u64>,
+    /// How many dropped records the loss record among `records` reports; see
+    /// [`Outbox::unreported`].
+    pub reported: u64,
+}
+
+/// What a full outbox let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many.
+    pub records: u64,
+    /// Time of the oldest of them.
+    pub from: Micros,
+    /// Time of the newest.
+    pub to: Micros,
+}
+
+impl Dropped {
+    fn join(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(Self {
+                records: a.records + b.records,
+                from: a.from.min(b.from),
+                to: a.to.max(b.to),
+            }),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn one(time: Micros) -> Self {
+        Self { records: 1, from: time, to: time }
+    }
+
+    /// The loss that the core makes a record of.
+    pub fn loss(&self, destination: &str) -> Loss {
+        Loss {
+            kind: LossKind::OutboxFull,
+            component: "podwhy".to_owned(),
+            unit: None,
+            lines: Some(self.records),
+            from: Some(self.from),
+            to: Some(self.to),
+            destination: Some(destination.to_owned()),
+            why: "the backend was away longer than the outbox could hold".to_owned(),
+        }
+    }
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// What had to be let go to make room.
+    pub dropped: Option<Dropped>,
+    /// The folder stopped working just now.
+    pub change: Option<Change>,
+}
+
+/// The outbox changed its footing; worth a log line, a metric and a node check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The state folder does not work: records are kept in memory, positions are frozen.
+    Degraded {
+        /// What happened and what to do.
+        why: String,
+    },
+    /// The state folder works again and holds everything.
+    Healed {
+        /// Where a damaged file was put.
+        moved_to: Option<PathBuf>,
+    },
+}
+
+/// How the outbox began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// There was no state file.
+    Fresh,
+    /// Goes on where the last run ended.
+    Resumed,
+    /// The file was damaged: it was set aside, and everything begins anew.
+    Salvaged {
+        /// Its new name.
+        moved_to: PathBuf,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// The folder does not work: nothing is durable until it does.
+    Memory {
+        /// What happened and what to do.
+        why: String,
+    },
+}
+
+/// Another process has the state file.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "another process has the outbox {path} open: wait for it to end, or give this agent a state folder of its own"
+)]
+pub struct InUse {
+    path: PathBuf,
+}
+
+/// An outbox and how it began.
+#[derive(Debug)]
+pub struct Opened {
+    /// The outbox.
+    pub outbox: Outbox,
+    /// How it began.
+    pub start: Start,
+}
+
+/// Figures for metrics and the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records waiting.
+    pub records: u64,
+    /// Their encoded bytes.
+    pub bytes: u64,
+    /// Time of the oldest record waiting.
+    pub oldest: Option<Micros>,
+    /// Size of the state file.
+    pub file_bytes: u64,
+    /// Why nothing is durable at the moment.
+    pub trouble: Option<String>,
+}
+
+/// The outbox. One thread owns it.
+#[derive(Debug)]
+pub struct Outbox {
+    folder: PathBuf,
+    limits: Limits,
+    opener: Opener,
+    /// Absent while the file cannot be opened; in trouble, only read.
+    disk: Option<Disk>,
+    /// Keys of the state on disk: a deletion in trouble is remembered only for these.
+    known: HashSet<Vec<u8>>,
+    /// Whether `disk` (or the file that was lost) holds the state that the engine was restored from.
+    rooted: bool,
+    /// Set while nothing can be written; holds what waits for the folder.
+    degraded: Option<Degraded>,
+    /// Acknowledged, not yet deleted.
+    acknowledged: BTreeSet<u64>,
+    next: u64,
+    looked: Instant,
+}
+
+#[derive(Debug)]
+struct Degraded {
+    why: String,
+    overlay: Overlay,
+    retry_at: Instant,
+    wait: Duration,
+}
+
+impl Outbox {
+    /// Opens the state file in `folder`, repairs or sets it aside; without a working folder the
+    /// outbox begins in memory.
+    pub fn open(folder: &Path, limits: Limits) -> Result<Opened, InUse> {
+        Self::open_with(folder, limits, Opener::default())
+    }
+
+    fn open_with(folder: &Path, limits: Limits, opener: Opener) -> Result<Opened, InUse> {
+        let now = Instant::now();
+        let mut outbox = Self {
+            folder: folder.to_owned(),
+            limits,
+            opener,
+            disk: None,
+            known: HashSet::new(),
+            rooted: false,
+            degraded: None,
+            acknowledged: BTreeSet::new(),
+            next: 1,
+            looked: now,
+        };
+        let start = match outbox.attach() {
+            Ok(start) => start,
+            Err(Trouble::InUse) => return Err(InUse { path: folder::file(folder) }),
+            Err(trouble) => {
+                let why = outbox.advice(&trouble);
+                // Above every number that a file found later can hold.
+                outbox.next = micros_now().max(1);
+                outbox.degrade(why.clone(), now);
+                Start::Memory { why }
+            }
+        };
+        Ok(Opened { outbox, start })
+    }
+
+    /// How far a source was read.
+    pub fn position(&self, source: &str) -> Option<Position> {
+        self.degraded
+            .as_ref()
+            .and_then(|degraded| degraded.overlay.position(source))
+            .or_else(|| self.disk.as_ref().and_then(|disk| disk.position(source).ok().flatten()))
+    }
+
+    /// The engine's durable state, to restore it from. Read it before the first commit.
+    pub fn state(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.disk.as_ref().and_then(|disk| disk.state().ok()).unwrap_or_default()
+    }
+
+    /// Makes everything in `commit` durable in one transaction; degrades to memory when the folder
+    /// fails.
+    pub fn commit(&mut self, commit: Commit) -> Committed {
+        let removed: Vec<u64> =
+            commit.removed.iter().copied().chain(self.acknowledged.iter().copied()).collect();
+        let numbered: Vec<(u64, Entry)> =
+            commit.records.into_iter().map(|entry| (self.number(entry.worth), entry)).collect();
+        let write = Write {
+            records: numbered,
+            positions: commit.positions,
+            state: commit.state_changes,
+            removed,
+            reported: commit.reported,
+            next: self.next,
+            ..Write::default()
+        };
+        let Some(degraded) = &mut self.degraded else { return self.write(write) };
+        self.acknowledged.clear();
+        let dropped = degraded.overlay.absorb(write, &self.known, self.limits.memory_bytes);
+        Committed { dropped, change: None }
+    }
+
+    /// Records after `after`, oldest first, at least one when there is one.
+    pub fn fetch(&self, after: u64, max_records: usize, max_bytes: usize) -> Vec<Stored> {
+        let overlay = self.degraded.as_ref().map(|degraded| &degraded.overlay);
+        let gone = |seq: u64| {
+            self.acknowledged.contains(&seq) || overlay.is_some_and(|overlay| overlay.removed(seq))
+        };
+        let mut room = Room { records: max_records, bytes: max_bytes, found: Vec::new() };
+        if let Some(disk) = &self.disk {
+            // In trouble the file may be unreadable too: what it holds waits for the folder.
+            let _unreadable =
+                disk.fetch(after, &mut |stored| gone(stored.seq) || room.take(stored));
+        }
+        if let Some(overlay) = overlay {
+            overlay.fetch(after, &mut |stored| gone(stored.seq) || room.take(stored));
+        }
+        room.found
+    }
+
+    /// The backend has these. They are not fetched again; the file forgets them with the next
+    /// commit or `maintain`, because a transaction of its own for each answer costs a sync.
+    pub fn acknowledge(&mut self, seqs: impl IntoIterator<Item = u64>) {
+        self.acknowledged.extend(seqs);
+        if self.acknowledged.len() >= limits::OUTBOX_ACKNOWLEDGED {
+            self.commit(Commit::default());
+        }
+    }
+
+    /// Records that were let go and that no loss record has told yet; survives a restart.
+    pub fn unreported(&self) -> Option<Dropped> {
+        let on_disk = self.disk.as_ref().and_then(|disk| disk.totals().dropped);
+        match &self.degraded {
+            None => on_disk,
+            Some(degraded) => degraded.overlay.unreported(on_disk),
+        }
+    }
+
+    /// Figures for metrics and the page.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        if let Some(disk) = &self.disk {
+            let totals = disk.totals();
+            stats.records = totals.records;
+            stats.bytes = totals.bytes;
+            stats.file_bytes = disk.file_bytes();
+        }
+        if let Some(degraded) = &self.degraded {
+            stats.records += degraded.overlay.len();
+            stats.bytes += degraded.overlay.bytes();
+            stats.trouble = Some(degraded.why.clone());
+            stats.records = stats.records.saturating_sub(degraded.overlay.removals());
+        }
+        let waiting = u64::try_from(self.acknowledged.len()).unwrap_or(u64::MAX);
+        stats.records = stats.records.saturating_sub(waiting);
+        stats.oldest = self.fetch(0, 1, 1).first().map(|stored| stored.time);
+        stats
+    }
+
+    /// Is called every second or so: forgets what was acknowledged, notices a folder that was
+    /// taken away, tries to heal, and gives space back once drained.
+    pub fn maintain(&mut self, now: Instant) -> Option<Change> {
+        if let Some(degraded) = &self.degraded {
+            if now < degraded.retry_at {
+                return None;
+            }
+            return self.heal(now);
+        }
+        if !self.acknowledged.is_empty() {
+            let change = self.commit(Commit::default()).change;
+            if change.is_some() {
+                return change;
+            }
+        }
+        if now.duration_since(self.looked) < limits::OUTBOX_LOOK {
+            return None;
+        }
+        self.looked = now;
+        if self.disk.as_ref().is_some_and(|disk| !disk.is_in_place()) {
+            let why = format!(
+                "the state file {} was taken away; records are kept in memory until the folder works",
+                folder::file(&self.folder).display()
+            );
+            return Some(self.degrade(why, now));
+        }
+        folder::reserve(&self.folder);
+        self.compact(now)
+    }
+
+    fn number(&mut self, worth: Worth) -> u64 {
+        let seq = disk::seq(self.next, worth);
+        self.next += 1;
+        seq
+    }
+
+    fn write(&mut self, write: Write) -> Committed {
+        let now = Instant::now();
+        let mut outcome = match &mut self.disk {
+            Some(disk) => disk.write(&write, self.limits),
+            None => Err(Trouble::Unavailable("the state file is not open".to_owned())),
+        };
+        if matches!(outcome, Err(Trouble::Full)) && folder::release_reserve(&self.folder) {
+            // The handle is dead after a failed write (redb's `PreviousIo`); the file is not.
+            self.disk = None;
+            outcome = self.attach().and_then(|_| match &mut self.disk {
+                Some(disk) => disk.write(&write, self.limits),
+                None => Err(Trouble::Full),
+            });
+        }
+        match outcome {
+            Ok(dropped) => {
+                write.note_keys(&mut self.known);
+                self.acknowledged.clear();
+                Committed { dropped, change: None }
+            }
+            Err(trouble) => {
+                let why = self.advice(&trouble);
+                let change = self.degrade(why, now);
+                self.acknowledged.clear();
+                let limit = self.limits.memory_bytes;
+                let dropped = self
+                    .degraded
+                    .as_mut()
+                    .and_then(|degraded| degraded.overlay.absorb(write, &self.known, limit));
+                Committed { dropped, change: Some(change) }
+            }
+        }
+    }
+
+    /// Opens the file and takes over what it holds.
+    fn attach(&mut self) -> Result<Start, Trouble> {
+        let (disk, start) = folder::open(&self.folder, &mut self.opener)?;
+        self.known = disk.keys()?;
+        self.next = self.next.max(disk.totals().next);
+        self.disk = Some(disk);
+        self.rooted = true;
+        Ok(start)
+    }
+
+    fn degrade(&mut self, why: String, now: Instant) -> Change {
+        let wait = limits::OUTBOX_HEAL_FIRST;
+        self.degraded = Some(Degraded {
+            why: why.clone(),
+            overlay: Overlay::default(),
+            retry_at: now + wait,
+            wait,
+        });
+        Change::Degraded { why }
+    }
+
+    fn heal(&mut self, now: Instant) -> Option<Change> {
+        let Some(mut degraded) = self.degraded.take() else { return None };
+        degraded.overlay.remove(std::mem::take(&mut self.acknowledged));
+        match self.write_back(&degraded.overlay) {
+            Ok(moved_to) => Some(Change::Healed { moved_to }),
+            Err(trouble) => {
+                degraded.why = self.advice(&trouble);
+                degraded.wait = (degraded.wait * 2).min(limits::OUTBOX_HEAL_LAST);
+                degraded.retry_at = now + degraded.wait;
+                self.degraded = Some(degraded);
+                None
+            }
+        }
+    }
+
+    /// Brings the file up to what memory holds: the same file again, or a new one that takes over
+    /// what the old handle can still read.
+    fn write_back(&mut self, overlay: &Overlay) -> Result<Option<PathBuf>, Trouble> {
+        let rooted = self.rooted;
+        let old = match self.disk.take() {
+            Some(disk) if disk.is_in_place() => None,
+            other => other,
+        };
+        let opened = self.attach();
+        let outcome = opened.and_then(|start| {
+            let Some(disk) = &mut self.disk else { return Err(Trouble::InUse) };
+            if let Some(old) = &old {
+                disk.take_over(old)?;
+                self.known = disk.keys()?;
+            }
+            let mut write = overlay.to_write(self.next);
+            // A file that turned up later holds another run's state: ours replaces it as a whole.
+            write.replaces_state = !rooted;
+            disk.write(&write, self.limits)?;
+            if write.replaces_state {
+                self.known.clear();
+            }
+            write.note_keys(&mut self.known);
+            Ok(match start {
+                Start::Salvaged { moved_to, .. } => Some(moved_to),
+                _ => None,
+            })
+        });
+        if outcome.is_err() {
+            self.rooted = rooted;
+            if old.is_some() {
+                self.disk = old;
+            }
+        }
+        outcome
+    }
+
+    /// A file is a high-water mark: once drained it is given back to the file system.
+    fn compact(&mut self, now: Instant) -> Option<Change> {
+        let disk = self.disk.as_mut()?;
+        if disk.totals().records > 0 || disk.file_bytes() <= limits::OUTBOX_COMPACT_ABOVE {
+            return None;
+        }
+        match disk.compact() {
+            Ok(()) => None,
+            Err(trouble) => {
+                let why = self.advice(&trouble);
+                Some(self.degrade(why, now))
+            }
+        }
+    }
+
+    fn advice(&self, trouble: &Trouble) -> String {
+        let folder = self.folder.display();
+        match trouble {
+            Trouble::Full => format!(
+                "no space left in the state folder {folder}: free some; records are kept in memory until then"
+            ),
+            Trouble::InUse => format!("another process has the outbox in {folder} open"),
+            Trouble::Damaged(what) => format!("the outbox in {folder} is damaged: {what}"),
+            Trouble::Unavailable(what) => format!(
+                "the state folder {folder} does not work: {what}; records are kept in memory until it does"
+            ),
+        }
+    }
+}
+
+struct Room {
+    records: usize,
+    bytes: usize,
+    found: Vec<Stored>,
+}
+
+impl Room {
+    /// Whether to go on.
+    fn take(&mut self, stored: Stored) -> bool {
+        let size = stored.bytes.len();
+        if self.records == 0 || (size > self.bytes && !self.found.is_empty()) {
+            // Nothing behind it may overtake it.
+            self.records = 0;
+            return false;
+        }
+        self.records -= 1;
+        self.bytes = self.bytes.saturating_sub(size);
+        self.found.push(stored);
+        self.records > 0
+    }
+}
+
+fn micros_now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(1)
+}

@@ -1,0 +1,500 @@
+//! The state file: redb tables, one transaction a commit, totals kept with them.
+//! The only code that knows redb's tables.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+};
+
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
+
+use super::{Dropped, Entry, Limits, Stored};
+use crate::{
+    diagnosis::StateChange,
+    limits,
+    record::Worth,
+    source::{Micros, Position},
+};
+
+/// Rises with every change of the tables below. A file of another number is set aside.
+const SCHEMA: u64 = 1;
+
+type Records = TableDefinition<'static, u64, (i64, &'static [u8])>;
+
+/// One table per worth, so that the oldest of the lowest worth is the first of a table.
+const REPEATS: Records = TableDefinition::new("records.repeat");
+const FAILURES: Records = TableDefinition::new("records.failure");
+const INCIDENTS: Records = TableDefinition::new("records.incident");
+const TABLES: [Records; 3] = [REPEATS, FAILURES, INCIDENTS];
+const POSITIONS: TableDefinition<'static, &str, (i64, &[u8])> = TableDefinition::new("positions");
+const STATE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("state");
+const TOTALS: TableDefinition<'static, &str, u64> = TableDefinition::new("totals");
+
+/// What went wrong, as far as it decides what to do.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("no space left")]
+    Full,
+    #[error("open in another process")]
+    InUse,
+    #[error("damaged: {0}")]
+    Damaged(String),
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::Damaged(error.to_string())
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl<E: Into<redb::Error>> From<RedbError<E>> for Trouble {
+    fn from(RedbError(error): RedbError<E>) -> Self {
+        match error.into() {
+            redb::Error::Io(error) => error.into(),
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            error @ (redb::Error::Corrupted(_)
+            | redb::Error::UpgradeRequired(_)
+            | redb::Error::RepairAborted
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TypeDefinitionChanged { .. }) => Self::Damaged(error.to_string()),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Tells redb's errors from others in `From`.
+struct RedbError<E>(E);
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for Trouble {
+            fn from(error: redb::$error) -> Self {
+                RedbError(error).into()
+            }
+        }
+    )*};
+}
+from_redb!(
+    DatabaseError,
+    TransactionError,
+    TableError,
+    StorageError,
+    CommitError,
+    CompactionError,
+    SetDurabilityError
+);
+
+/// What `totals` holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    /// The next free number.
+    pub(super) next: u64,
+    /// Let go and not yet told.
+    pub(super) dropped: Option<Dropped>,
+}
+
+/// One transaction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Write {
+    pub(super) records: Vec<(u64, Entry)>,
+    pub(super) positions: Vec<Position>,
+    pub(super) state: Vec<StateChange>,
+    pub(super) removed: Vec<u64>,
+    pub(super) reported: u64,
+    /// Dropped elsewhere, to be remembered here.
+    pub(super) dropped: Option<Dropped>,
+    pub(super) next: u64,
+    /// Whatever state and positions the file has belong to another run.
+    pub(super) replaces_state: bool,
+}
+
+impl Write {
+    /// Which keys the file has after it.
+    pub(super) fn note_keys(&self, known: &mut HashSet<Vec<u8>>) {
+        for (key, value) in &self.state {
+            match value {
+                Some(_) if known.contains(key) => {}
+                Some(_) => {
+                    known.insert(key.clone());
+                }
+                None => {
+                    known.remove(key);
+                }
+            }
+        }
+    }
+}
+
+/// An open state file.
+#[derive(Debug)]
+pub(super) struct Disk {
+    database: Database,
+    path: PathBuf,
+    identity: (u64, u64),
+    totals: Totals,
+}
+
+/// The number of a record: its place in the order, and its table in the lowest bits.
+pub(super) fn seq(place: u64, worth: Worth) -> u64 {
+    (place << 2) | worth as u64
+}
+
+fn table_of(seq: u64) -> Records {
+    match seq & 3 {
+        0 => REPEATS,
+        1 => FAILURES,
+        _ => INCIDENTS,
+    }
+}
+
+/// What a record counts for.
+pub(super) fn size(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// Settings of every open: a small cache, and every page's checksum looked at, because redb may
+/// panic on a page that was altered behind its back.
+pub(super) fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(limits::OUTBOX_CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+}
+
+/// A page damaged while the file is open can make redb panic: that is a damaged file, not the end
+/// of the agent.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Trouble::Damaged("its pages contradict each other".to_owned())))
+}
+
+impl Disk {
+    /// Takes over an open database and makes the tables.
+    pub(super) fn new(
+        database: Database,
+        path: PathBuf,
+        identity: (u64, u64),
+    ) -> Result<Self, Trouble> {
+        let totals = guarded(|| prepare(&database))?;
+        let mut disk = Self { database, path, identity, totals };
+        // At start nobody waits, and a file that is mostly air is read as a whole by each check.
+        if disk.file_bytes() > limits::OUTBOX_COMPACT_ABOVE + 2 * totals.bytes {
+            disk.compact()?;
+        }
+        Ok(disk)
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub(super) fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |meta| meta.len())
+    }
+
+    /// Whether the open file is still the one under its name.
+    pub(super) fn is_in_place(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity)
+    }
+
+    pub(super) fn compact(&mut self) -> Result<(), Trouble> {
+        guarded(|| Ok(self.database.compact().map(|_| ())?))
+    }
+
+    pub(super) fn position(&self, source: &str) -> Result<Option<Position>, Trouble> {
+        guarded(|| {
+            let read = self.database.begin_read()?;
+            let table = read.open_table(POSITIONS)?;
+            Ok(table.get(source)?.map(|found| {
+                let (at, value) = found.value();
+                Position { source: source.to_owned(), value: value.to_vec(), at }
+            }))
+        })
+    }
+
+    pub(super) fn state(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+        guarded(|| {
+            let read = self.database.begin_read()?;
+            let table = read.open_table(STATE)?;
+            let mut all = Vec::new();
+            for row in table.iter()? {
+                let (key, value) = row?;
+                all.push((key.value().to_vec(), value.value().to_vec()));
+            }
+            Ok(all)
+        })
+    }
+
+    pub(super) fn keys(&self) -> Result<HashSet<Vec<u8>>, Trouble> {
+        guarded(|| {
+            let read = self.database.begin_read()?;
+            let table = read.open_table(STATE)?;
+            let mut all = HashSet::new();
+            for row in table.iter()? {
+                all.insert(row?.0.value().to_vec());
+            }
+            Ok(all)
+        })
+    }
+
+    /// Calls `each` for the records after `after`, oldest first, until it says stop.
+    pub(super) fn fetch(
+        &self,
+        after: u64,
+        each: &mut dyn FnMut(Stored) -> bool,
+    ) -> Result<(), Trouble> {
+        guarded(|| {
+            let read = self.database.begin_read()?;
+            let mut ranges = Vec::with_capacity(TABLES.len());
+            for definition in TABLES {
+                let table = read.open_table(definition)?;
+                ranges.push(table.range(after.saturating_add(1)..)?.peekable());
+            }
+            loop {
+                let mut oldest: Option<(u64, usize)> = None;
+                for (index, range) in ranges.iter_mut().enumerate() {
+                    let seq = match range.peek() {
+                        Some(Ok((seq, _))) => seq.value(),
+                        // An error comes first, so that it is seen.
+                        Some(Err(_)) => 0,
+                        None => continue,
+                    };
+                    if oldest.is_none_or(|(least, _)| seq < least) {
+                        oldest = Some((seq, index));
+                    }
+                }
+                let row = oldest.and_then(|(_, index)| ranges.get_mut(index)?.next());
+                let Some(row) = row else { return Ok(()) };
+                let (seq, value) = row?;
+                let (time, bytes) = value.value();
+                if !each(Stored { seq: seq.value(), time, bytes: bytes.to_vec() }) {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    /// Makes all of it durable, and lets the least worthy go where the bounds are met.
+    pub(super) fn write(
+        &mut self,
+        write: &Write,
+        limits: Limits,
+    ) -> Result<Option<Dropped>, Trouble> {
+        let mut totals = self.totals;
+        let dropped = guarded(|| {
+            let mut transaction = self.database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            if write.replaces_state {
+                transaction.delete_table(STATE)?;
+                transaction.delete_table(POSITIONS)?;
+            }
+            put_state(&transaction, write)?;
+            let dropped = put_records(&transaction, write, &mut totals, limits)?;
+            totals.next = totals.next.max(write.next);
+            totals.dropped = still_untold(
+                Dropped::join(totals.dropped, Dropped::join(write.dropped, dropped)),
+                write.reported,
+            );
+            put_totals(&transaction, &totals)?;
+            transaction.commit()?;
+            Ok(dropped)
+        })?;
+        self.totals = totals;
+        Ok(dropped)
+    }
+
+    /// Everything that another handle can still read, over what this file has.
+    pub(super) fn take_over(&mut self, old: &Self) -> Result<(), Trouble> {
+        let mut write = Write {
+            state: old.state()?.into_iter().map(|(key, value)| (key, Some(value))).collect(),
+            positions: old.positions()?,
+            next: old.totals.next,
+            dropped: old.totals.dropped,
+            replaces_state: true,
+            ..Write::default()
+        };
+        old.fetch(0, &mut |stored| {
+            let worth = match stored.seq & 3 {
+                0 => Worth::Repeat,
+                1 => Worth::Failure,
+                _ => Worth::Incident,
+            };
+            let entry = Entry { time: stored.time, worth, bytes: stored.bytes };
+            write.records.push((stored.seq, entry));
+            true
+        })?;
+        let all = Limits { bytes: u64::MAX, records: u64::MAX, memory_bytes: u64::MAX };
+        self.write(&write, all).map(|_| ())
+    }
+
+    fn positions(&self) -> Result<Vec<Position>, Trouble> {
+        guarded(|| {
+            let read = self.database.begin_read()?;
+            let table = read.open_table(POSITIONS)?;
+            let mut all = Vec::new();
+            for row in table.iter()? {
+                let (source, found) = row?;
+                let (at, value) = found.value();
+                all.push(Position { source: source.value().to_owned(), value: value.to_vec(), at });
+            }
+            Ok(all)
+        })
+    }
+}
+
+/// Makes what is missing and reads the totals.
+fn prepare(database: &Database) -> Result<Totals, Trouble> {
+    let transaction = database.begin_write()?;
+    for definition in TABLES {
+        transaction.open_table(definition)?;
+    }
+    transaction.open_table(POSITIONS)?;
+    transaction.open_table(STATE)?;
+    let totals = {
+        let mut table = transaction.open_table(TOTALS)?;
+        let schema = table.get("schema")?.map(|found| found.value());
+        match schema {
+            None => {
+                table.insert("schema", SCHEMA)?;
+            }
+            Some(SCHEMA) => {}
+            Some(other) => {
+                return Err(Trouble::Damaged(format!(
+                    "written by another release (its form is number {other}, ours {SCHEMA})"
+                )));
+            }
+        }
+        let number = |key: &str| -> Result<u64, Trouble> {
+            Ok(table.get(key)?.map_or(0, |found| found.value()))
+        };
+        let dropped = Dropped {
+            records: number("dropped")?,
+            from: number("dropped_from")?.cast_signed(),
+            to: number("dropped_to")?.cast_signed(),
+        };
+        Totals {
+            records: number("records")?,
+            bytes: number("bytes")?,
+            next: number("next")?.max(1),
+            dropped: (dropped.records > 0).then_some(dropped),
+        }
+    };
+    transaction.commit()?;
+    Ok(totals)
+}
+
+fn put_state(transaction: &WriteTransaction, write: &Write) -> Result<(), Trouble> {
+    let mut table = transaction.open_table(POSITIONS)?;
+    for position in &write.positions {
+        table.insert(position.source.as_str(), (position.at, position.value.as_slice()))?;
+    }
+    let mut table = transaction.open_table(STATE)?;
+    for (key, value) in &write.state {
+        match value {
+            Some(value) => {
+                table.insert(key.as_slice(), value.as_slice())?;
+            }
+            None => {
+                table.remove(key.as_slice())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put_records(
+    transaction: &WriteTransaction,
+    write: &Write,
+    totals: &mut Totals,
+    limits: Limits,
+) -> Result<Option<Dropped>, Trouble> {
+    let mut dropped = None;
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for definition in TABLES {
+        tables.push((definition, transaction.open_table(definition)?));
+    }
+    for seq in &write.removed {
+        if let Some(table) = named(&mut tables, *seq)
+            && let Some(old) = table.remove(seq)?
+        {
+            totals.forget(old.value().1);
+        }
+    }
+    for (seq, entry) in &write.records {
+        let Some(table) = named(&mut tables, *seq) else { continue };
+        if let Some(old) = table.insert(seq, (entry.time, entry.bytes.as_slice()))? {
+            totals.forget(old.value().1);
+        }
+        totals.records += 1;
+        totals.bytes += size(&entry.bytes);
+    }
+    for (_, table) in &mut tables {
+        while totals.bytes > limits.bytes || totals.records > limits.records {
+            let Some((_, value)) = table.pop_first()? else { break };
+            let (time, bytes): (Micros, &[u8]) = value.value();
+            totals.forget(bytes);
+            dropped = Dropped::join(dropped, Some(Dropped::one(time)));
+        }
+    }
+    Ok(dropped)
+}
+
+type Named<'t> = (Records, Table<'t, u64, (i64, &'static [u8])>);
+
+fn named<'a, 't>(
+    tables: &'a mut [Named<'t>],
+    seq: u64,
+) -> Option<&'a mut Table<'t, u64, (i64, &'static [u8])>> {
+    let wanted = table_of(seq);
+    tables
+        .iter_mut()
+        .find(|(definition, _)| {
+            redb::TableHandle::name(definition) == redb::TableHandle::name(&wanted)
+        })
+        .map(|(_, table)| table)
+}
+
+fn put_totals(transaction: &WriteTransaction, totals: &Totals) -> Result<(), Trouble> {
+    let mut table = transaction.open_table(TOTALS)?;
+    let dropped = totals.dropped.unwrap_or(Dropped { records: 0, from: 0, to: 0 });
+    for (key, value) in [
+        ("records", totals.records),
+        ("bytes", totals.bytes),
+        ("next", totals.next),
+        ("dropped", dropped.records),
+        ("dropped_from", dropped.from.cast_unsigned()),
+        ("dropped_to", dropped.to.cast_unsigned()),
+    ] {
+        table.insert(key, value)?;
+    }
+    Ok(())
+}
+
+fn still_untold(dropped: Option<Dropped>, reported: u64) -> Option<Dropped> {
+    let dropped = dropped?;
+    let records = dropped.records.saturating_sub(reported);
+    (records > 0).then_some(Dropped { records, ..dropped })
+}
+
+impl Totals {
+    fn forget(&mut self, bytes: &[u8]) {
+        self.records = self.records.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size(bytes));
+    }
+}

@@ -1,0 +1,125 @@
+//! The state folder: permissions, the reserve for a full disk, a damaged file set aside.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use redb::{Database, DatabaseError};
+
+use super::{
+    Start,
+    disk::{self, Disk, Trouble},
+};
+use crate::limits;
+
+const FILE: &str = "podwhy.redb";
+const RESERVE: &str = "podwhy.reserve";
+const DAMAGED: &str = "podwhy.redb.damaged-";
+
+type Open = dyn FnMut(fs::File) -> Result<Database, DatabaseError> + Send;
+
+/// Makes a database of a file; tests put a failing storage in between.
+pub(super) struct Opener(pub(super) Box<Open>);
+
+impl Default for Opener {
+    fn default() -> Self {
+        Self(Box::new(|file| {
+            disk::builder().create_with_backend(redb::backends::FileBackend::new(file)?)
+        }))
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opener")
+    }
+}
+
+/// The state file.
+pub(super) fn file(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
+/// Opens the state file; a damaged one is set aside and a fresh one begun.
+pub(super) fn open(folder: &Path, opener: &mut Opener) -> Result<(Disk, Start), Trouble> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Lines of pods and open incidents are nobody else's business.
+    let _not_ours = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    let path = file(folder);
+    let was_there = fs::metadata(&path).is_ok_and(|meta| meta.len() > 0);
+    let outcome = attempt(&path, opener);
+    reserve(folder);
+    match outcome {
+        Ok(disk) if was_there => Ok((disk, Start::Resumed)),
+        Ok(disk) => Ok((disk, Start::Fresh)),
+        Err(Trouble::Damaged(why)) => {
+            let moved_to = set_aside(folder, &path)?;
+            let disk = attempt(&path, opener)?;
+            Ok((disk, Start::Salvaged { moved_to, why }))
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn attempt(path: &Path, opener: &mut Opener) -> Result<Disk, Trouble> {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let meta = file.metadata()?;
+    let identity = (meta.dev(), meta.ino());
+    let database = disk::guarded(|| Ok((opener.0)(file)?))?;
+    Disk::new(database, path.to_owned(), identity)
+}
+
+/// Gives the damaged file a new name. Only the newest few are kept: a disk that damages each file
+/// must not fill up with them.
+fn set_aside(folder: &Path, path: &Path) -> io::Result<PathBuf> {
+    let stamp = jiff::Timestamp::now().as_microsecond();
+    let target = folder.join(format!("{DAMAGED}{stamp}"));
+    fs::rename(path, &target)?;
+    let mut kept: Vec<PathBuf> = fs::read_dir(folder)?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(DAMAGED))
+        .map(|entry| entry.path())
+        .collect();
+    kept.sort();
+    while kept.len() > limits::OUTBOX_DAMAGED_KEPT {
+        let _already_gone = fs::remove_file(kept.remove(0));
+    }
+    Ok(target)
+}
+
+/// Keeps some space aside: on a full disk even deleting needs some (copy on write). Its absence is
+/// no fault, so a failure is not told.
+pub(super) fn reserve(folder: &Path) {
+    let path = folder.join(RESERVE);
+    if path.exists() {
+        return;
+    }
+    // Not zeros: a file system that compresses would keep nothing aside.
+    let mut word = 0x9e37_79b9_7f4a_7c15_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        word.to_le_bytes()
+    })
+    .take(limits::OUTBOX_RESERVE_BYTES / 8)
+    .flatten()
+    .collect();
+    if fs::write(&path, noise).is_err() {
+        let _not_written = fs::remove_file(&path);
+    }
+}
+
+/// Gives the reserve back to the file system; false when there was none.
+pub(super) fn release_reserve(folder: &Path) -> bool {
+    fs::remove_file(folder.join(RESERVE)).is_ok()
+}
