@@ -143,10 +143,7 @@ fn failure_lies_inside(failure: &SyncFailure<'_>, input: &str) {
 
 fn text_lies_inside(text: Text<'_>, input: &str) {
     let raw = text.raw();
-    assert!(
-        lies_inside(raw, input) || OWN_WORDS.contains(&raw),
-        "{raw:?} lies outside {input:?}"
-    );
+    assert!(lies_inside(raw, input) || OWN_WORDS.contains(&raw), "{raw:?} lies outside {input:?}");
     decodes(text);
 }
 

@@ -196,10 +196,8 @@ struct Item {
 }
 
 fn pod() -> impl Strategy<Value = Pod> {
-    let uid = prop_oneof![
-        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        "[0-9a-f]{32}"
-    ];
+    let uid =
+        prop_oneof!["[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[0-9a-f]{32}"];
     ("[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", "[a-z]([-.a-z0-9]{0,20}[a-z0-9])?", uid)
         .prop_map(|(namespace, name, uid)| Pod { namespace, name, uid })
 }
@@ -219,9 +217,8 @@ fn item() -> impl Strategy<Value = Item> {
         4 => "[A-Z][A-Za-z]{3,20}",
         1 => Just("no runtime for \"x\" is configured".to_owned()),
     ];
-    ("[A-Z][A-Za-z]{2,15}", "[a-z]([-a-z0-9]{0,10}[a-z0-9])?", reason, message()).prop_map(
-        |(step, target, reason, message)| Item { step, target, reason, message },
-    )
+    ("[A-Z][A-Za-z]{2,15}", "[a-z]([-a-z0-9]{0,10}[a-z0-9])?", reason, message())
+        .prop_map(|(step, target, reason, message)| Item { step, target, reason, message })
 }
 
 /// Text quoted up to four times within itself.

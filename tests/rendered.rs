@@ -185,7 +185,8 @@ fn pairs(case: &Case, message: &Message<'_>, said: &mut String) {
         let value = if pair.how == "raw" { text.raw().to_owned() } else { text.to_string() };
         // A trailing newline of a block cannot be told from none.
         let value = if pair.how == "block" { value.trim_end_matches('\n') } else { &value };
-        let truth = if pair.how == "block" { pair.value.trim_end_matches('\n') } else { &pair.value };
+        let truth =
+            if pair.how == "block" { pair.value.trim_end_matches('\n') } else { &pair.value };
         differ(&pair.key, truth, value, said);
     }
 }
@@ -233,7 +234,12 @@ fn failures(case: &Case, message: &Message<'_>, said: &mut String) {
     }
 }
 
-fn differ<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, truth: &T, found: &T, said: &mut String) {
+fn differ<T: PartialEq + std::fmt::Debug + ?Sized>(
+    what: &str,
+    truth: &T,
+    found: &T,
+    said: &mut String,
+) {
     if truth != found {
         let (truth, found) = (format!("{truth:?}"), format!("{found:?}"));
         let short = |text: &str| text.chars().take(600).collect::<String>();

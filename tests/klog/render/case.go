@@ -120,6 +120,8 @@ type renderer struct {
 	count  int
 	values int
 	long   int
+	// syncRow is the row of the printf sync error, where this era has it.
+	syncRow int
 }
 
 // Fatal tells the process that logs one fatal line which; it is not set in the one that renders.

@@ -106,7 +106,7 @@ func (r *renderer) syncError(pod Pod, message string, failures []Failure) {
 		r.end(c)
 		return
 	}
-	c := r.begin(0, "printf", "Error", "E")
+	c := r.begin(r.syncRow, "printf", "Error", "E")
 	c.Message = fmt.Sprintf("Error syncing pod %s (%q), skipping: %v", pod.UID, pod.Full(), message)
 	c.Pod, c.Failures = &pod, failures
 	r.Klog.Error("Error syncing pod %s (%q), skipping: %v", pod.UID, pod.Full(), message)

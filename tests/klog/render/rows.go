@@ -137,7 +137,8 @@ func (r *renderer) fill(template string) (string, []any) {
 func (r *renderer) printf(row row) {
 	template, args := r.fill(row.template)
 	if template == "Error syncing pod %s (%q), skipping: %v" {
-		return // syncErrors renders it with real errors
+		r.syncRow = row.number // syncErrors renders it with real errors
+		return
 	}
 	r.text(row, template, args, row.severity)
 }
