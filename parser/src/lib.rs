@@ -6,12 +6,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod containerd;
+pub mod cri_log;
+mod crio;
 mod cursor;
+pub mod docker;
+mod journald;
 mod json;
+mod kernel;
 mod klog;
 mod kubelet;
+mod logrus;
 pub mod message;
 mod object;
+mod piece;
+pub mod pod_path;
 mod quoted;
 mod runtime;
 mod stamp;

@@ -4,6 +4,16 @@
 
 use crate::{PodRef, Text, cursor::Cursor, quoted};
 
+mod cgroup;
+mod metadata;
+mod reserved;
+#[cfg(test)]
+mod runtime_tests;
+
+pub(crate) use cgroup::{Cgroup, cgroup};
+pub(crate) use metadata::{metadata, proto_field};
+pub(crate) use reserved::{Reserved, reserved};
+
 /// A pod name has up to 253 characters, a namespace 63; a `_` stands between.
 const LONGEST_NAME: usize = 253 + 1 + 63;
 
@@ -18,6 +28,11 @@ pub(crate) fn is_uid(raw: &str) -> bool {
         32 => raw.bytes().all(hex),
         _ => false,
     }
+}
+
+/// A text that is not empty.
+pub(crate) fn filled(text: Option<Text<'_>>) -> Option<Text<'_>> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// A container or sandbox id: 64 hex.

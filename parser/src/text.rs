@@ -40,6 +40,8 @@ pub enum Base {
     Block,
     /// Inside a JSON string: one JSON unescape before any Go unquote.
     Json,
+    /// A cgroup of the systemd driver: `_` stands for `-`.
+    Cgroup,
 }
 
 impl<'a> Text<'a> {
@@ -99,7 +101,8 @@ impl<'a> Text<'a> {
         let bytes = self.raw.as_bytes();
         let escaped = self.level() > 0 && memchr::memchr(b'\\', bytes).is_some();
         let folded = self.base == Base::Block && memchr::memchr(b'\n', bytes).is_some();
-        (!escaped && !folded).then_some(self.raw)
+        let renamed = self.base == Base::Cgroup && memchr::memchr(b'_', bytes).is_some();
+        (!escaped && !folded && !renamed).then_some(self.raw)
     }
 
     /// Says exactly `other`.

@@ -92,6 +92,8 @@ pub enum What {
     ContainerdTaskOom,
     /// `received exit event …`, `TaskExit event …` (1.x), `received container exit event …` (2.x)
     ContainerdExitEvent,
+    /// An exit event of another process in the container: a probe's or a hook's
+    ContainerdExecExitEvent,
     /// `received sandbox container exit event …` (2.x)
     ContainerdSandboxExitEvent,
     /// `failed to handle container TaskExit event …`

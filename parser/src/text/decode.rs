@@ -49,6 +49,7 @@ impl<'a> Chars<'a> {
         let bytes = self.rest.as_bytes();
         let stop = match self.base {
             Base::Block => memchr::memchr2(b'\\', b'\n', bytes),
+            Base::Cgroup => memchr::memchr2(b'\\', b'_', bytes),
             Base::Plain | Base::Json => memchr::memchr(b'\\', bytes),
         };
         let (run, rest) =
@@ -132,6 +133,7 @@ impl<'a> Chars<'a> {
                 Some('\n')
             }
             (Base::Json, '\\') => Some(self.json_escape()),
+            (Base::Cgroup, '_') => Some('-'),
             _ => Some(character),
         }
     }
