@@ -143,3 +143,13 @@ pub const REFUSED_IN_A_ROW: u32 = 3;
 
 /// How often files with certificates and headers are looked at for a change.
 pub const CREDENTIALS_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The longest line of `journalctl -o json`: an entry whose message is a list of bytes takes about
+/// four characters a byte, beside twenty short fields.
+pub const JSON_ENTRY_BYTES: usize = 5 * LINE_BYTES;
+
+/// What a binary field of the journal export format may claim to hold: journald's own bound.
+pub const EXPORT_FIELD_BYTES: u64 = 768 * 1024 * 1024;
+
+/// Bytes looked at to tell what an input is: a journal entry's fields end long before.
+pub const SNIFF_BYTES: usize = 64 * 1024;

@@ -1,6 +1,11 @@
 //! Where lines come from. A source hands on borrowed [`Line`]s and its position after them; it
 //! judges nothing.
 
+pub mod input;
+mod origin;
+pub mod recording;
+pub mod text;
+
 use podwhy_parser::Origin;
 
 /// Microseconds since the epoch, UTC.
@@ -31,6 +36,17 @@ pub struct Line<'a> {
     pub cut: bool,
     /// 1-based number of the physical line in its file or stream; 0 for the journal.
     pub number: u64,
+}
+
+/// The id of a stream from what identifies it: FNV-1a, the same in every release, since pending
+/// messages are kept across restarts under it.
+#[must_use]
+pub fn stream_id(parts: &[&[u8]]) -> u64 {
+    let mut id = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.iter().flat_map(|part| part.iter().chain(&[0xff])) {
+        id = (id ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    id
 }
 
 /// How far a source was read, opaque to all but the source: a journal cursor, or file identity and

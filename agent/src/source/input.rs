@@ -1,0 +1,198 @@
+//! One input of a command: a file or standard input, compressed or not, of any form.
+//!
+//! Owns opening, decompression and the choice of the reader, all by content. Constant memory on
+//! any bytes.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use flate2::read::MultiGzDecoder;
+
+use super::recording::{Export, Json, Skipped};
+use super::text::Text;
+use super::{Line, Micros};
+use crate::limits::SNIFF_BYTES;
+
+mod physical;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use physical::Physical;
+
+/// Bytes in flight between the file and the line.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What all readers read from.
+pub(crate) type Bytes = BufReader<Raw>;
+
+/// The bytes of an input, decompressed.
+pub(crate) struct Raw(Box<dyn Read + Send>);
+
+impl Read for Raw {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Raw")
+    }
+}
+
+/// An input that hands on its lines one after the other.
+#[derive(Debug)]
+pub struct Input {
+    reader: Reader,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Text(Text<Bytes>),
+    Export(Export<Bytes>),
+    Json(Json<Bytes>),
+}
+
+impl Input {
+    /// Opens a file. Its modification time dates lines that do not say their year.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        let written = metadata.modified().ok().filter(|_| metadata.is_file());
+        Self::new(file, micros(written.unwrap_or_else(SystemTime::now)))
+    }
+
+    /// Reads from anything; `written` dates lines that do not say their year.
+    ///
+    /// # Errors
+    ///
+    /// What the first read says.
+    pub fn new(input: impl Read + Send + 'static, written: Micros) -> io::Result<Self> {
+        let mut bytes = decompressed(Box::new(input))?;
+        let head = bytes.fill_buf()?;
+        let form = Form::of(head);
+        let lines = Physical::new(bytes);
+        let reader = match form {
+            Form::Export => Reader::Export(Export::new(lines)),
+            Form::Json => Reader::Json(Json::new(lines)),
+            Form::Text => Reader::Text(Text::new(lines, written)),
+        };
+        Ok(Self { reader })
+    }
+
+    /// Hands on the next line, if the next piece of the input holds one. `false` at the end.
+    ///
+    /// # Errors
+    ///
+    /// What the read or the decompression says; reading on is of no use then.
+    pub fn next(&mut self, sink: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
+        match &mut self.reader {
+            Reader::Text(text) => text.next(sink),
+            Reader::Export(export) => export.next(sink),
+            Reader::Json(json) => json.next(sink),
+        }
+    }
+
+    /// Physical lines read so far.
+    #[must_use]
+    pub const fn lines(&self) -> u64 {
+        match &self.reader {
+            Reader::Text(text) => text.lines(),
+            Reader::Export(export) => export.lines(),
+            Reader::Json(json) => json.lines(),
+        }
+    }
+
+    /// What was read and not handed on.
+    #[must_use]
+    pub fn skipped(&self) -> Skipped {
+        match &self.reader {
+            Reader::Text(_) => Skipped::default(),
+            Reader::Export(export) => export.skipped(),
+            Reader::Json(json) => json.skipped(),
+        }
+    }
+}
+
+/// The three families of inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Export,
+    Json,
+    Text,
+}
+
+impl Form {
+    /// Tells by the first line that is not blank.
+    fn of(head: &[u8]) -> Self {
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let head = head.trim_ascii_start();
+        let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if super::recording::is_export(first) {
+            Self::Export
+        } else if super::recording::is_json_entry(first) {
+            Self::Json
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// Looks at the magic number, so that a rotated `.gz` is read under any name.
+fn decompressed(mut input: Box<dyn Read + Send>) -> io::Result<Bytes> {
+    let head = head_of(&mut input, 2)?;
+    let is_gzip = head == [0x1f, 0x8b];
+    let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(input));
+    let whole = if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { whole };
+    sniffable(whole)
+}
+
+/// Makes sure that the first line, up to a bound, is in the buffer's first piece: a pipe may hand
+/// out a few bytes at a time.
+fn sniffable(mut input: Box<dyn Read + Send>) -> io::Result<Bytes> {
+    let mut head = Vec::new();
+    while head.len() < SNIFF_BYTES && !head.trim_ascii_start().contains(&b'\n') {
+        let piece = head_of(&mut input, 4 * 1024)?;
+        if piece.is_empty() {
+            break;
+        }
+        head.extend(piece);
+    }
+    // A chain hands out its first half alone, so the buffer must be able to take it whole.
+    let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(input));
+    Ok(BufReader::with_capacity(BUFFER_BYTES + 4 * 1024, Raw(whole)))
+}
+
+/// Up to `length` bytes; fewer only where the input pauses or ends, none only at its end.
+fn head_of(input: &mut dyn Read, length: usize) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; length];
+    let mut filled = 0;
+    while filled < length.min(2) {
+        let Some(rest) = head.get_mut(filled..) else { break };
+        match input.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    head.truncate(filled);
+    Ok(head)
+}
+
+fn micros(time: SystemTime) -> Micros {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| Micros::try_from(since.as_micros()).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,139 @@
+//! Lines of text from anywhere: `journalctl` in its text forms, syslog files, raw klog and logrus,
+//! CRI logs, pastes. Owns telling the transport prefix from the line, line by line, and the best
+//! time that either tells. Judges nothing else: what is not a log line is handed on as it is.
+
+use std::io::{self, BufRead};
+
+use podwhy_parser::{Origin, Stamp};
+
+use super::input::Physical;
+use super::{Line, Micros, origin, stream_id};
+use crate::limits::LINE_BYTES;
+
+mod calendar;
+mod prefix;
+#[cfg(test)]
+mod tests;
+
+use calendar::Calendar;
+use prefix::Prefix;
+
+/// Reads one line after the other.
+#[derive(Debug)]
+pub(crate) struct Text<R> {
+    lines: Physical<R>,
+    calendar: Calendar,
+    boot: u64,
+    text: String,
+}
+
+impl<R: BufRead> Text<R> {
+    /// `written` is when the input was last written to, as far as anybody knows.
+    pub(crate) fn new(lines: Physical<R>, written: Micros) -> Self {
+        Self { lines, calendar: Calendar::before(written), boot: 0, text: String::new() }
+    }
+
+    pub(crate) const fn lines(&self) -> u64 {
+        self.lines.number()
+    }
+
+    /// Reads the next line. `false` at the end of the input.
+    pub(crate) fn next(&mut self, sink: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
+        let Some(piece) = self.lines.next(LINE_BYTES)? else { return Ok(false) };
+        let bytes = if piece.number == 1 {
+            piece.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(piece.bytes)
+        } else {
+            piece.bytes
+        };
+        let whole = readable(bytes.strip_suffix(b"\r").unwrap_or(bytes), &mut self.text);
+        if let Some(header) = Header::of(whole) {
+            match header {
+                Header::Boot(id) => self.boot = stream_id(&[id.as_bytes()]),
+                Header::Date(stamp) => self.calendar.settle(stamp),
+            }
+            return Ok(true);
+        }
+        let prefix = Prefix::of(whole);
+        let text = prefix.as_ref().map_or(whole, |prefix| prefix.rest);
+        let stamp = prefix.as_ref().map_or_else(|| own_stamp(whole), |prefix| Some(prefix.stamp));
+        let (at, dated) = self.calendar.resolve(stamp);
+        sink(Line {
+            text,
+            origin: prefix
+                .as_ref()
+                .and_then(|prefix| origin::of_identifier(prefix.identifier))
+                .unwrap_or(Origin::Any),
+            unit: "",
+            stream: prefix.as_ref().map_or_else(|| raw_stream(whole), Prefix::stream),
+            pid: prefix.and_then(|prefix| prefix.pid),
+            at,
+            dated,
+            boot: self.boot,
+            cut: piece.cut,
+            number: piece.number,
+        });
+        Ok(true)
+    }
+}
+
+/// Lines about the input itself.
+enum Header<'a> {
+    Boot(&'a str),
+    Date(Stamp),
+}
+
+impl<'a> Header<'a> {
+    /// ```text
+    /// header := "-- Boot " id " --"
+    ///         | "-- " ("Logs begin" | "Journal begins") " at " weekday " " civil …
+    ///         | "Log file created at: " yyyy "/" mm "/" dd " " hh:mm:ss
+    /// ```
+    fn of(line: &'a str) -> Option<Self> {
+        if let Some(created) = line.strip_prefix("Log file created at: ") {
+            let date = created.get(..19)?.replace('/', "-");
+            return Stamp::read_civil(&date).map(|(stamp, _)| Self::Date(stamp));
+        }
+        let said = line.strip_prefix("-- ")?;
+        if let Some(id) = said.strip_prefix("Boot ") {
+            return Some(Self::Boot(id.split(' ').next().unwrap_or(id)));
+        }
+        let begin =
+            said.strip_prefix("Logs begin at ").or(said.strip_prefix("Journal begins at "))?;
+        let (_weekday, date) = begin.split_once(' ')?;
+        Stamp::read_civil(date).map(|(stamp, _)| Self::Date(stamp))
+    }
+}
+
+/// The time that a line without a prefix begins with.
+fn own_stamp(line: &str) -> Option<Stamp> {
+    match line.as_bytes().first()? {
+        b'I' | b'W' | b'E' | b'F' => Some(Stamp::read_klog(line.get(1..)?)?.0),
+        b't' => Some(Stamp::read_civil(line.strip_prefix("time=\"")?)?.0),
+        b'0'..=b'9' => Some(Stamp::read_civil(line)?.0),
+        b'{' => podwhy_parser::parse(line)?.frame.stamp,
+        _ => None,
+    }
+}
+
+/// Raw lines of kubelet and runtime may be mixed in one paste; logrus lines never continue a klog
+/// message.
+fn raw_stream(line: &str) -> u64 {
+    let writer: &[u8] = if line.starts_with("time=\"") { b"logrus" } else { b"klog" };
+    stream_id(&[b"raw", writer])
+}
+
+/// Any bytes as text; what is not UTF-8 becomes U+FFFD. At most `LINE_BYTES`.
+pub(crate) fn readable<'a>(bytes: &'a [u8], buffer: &'a mut String) -> &'a str {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text;
+    }
+    buffer.clear();
+    for chunk in bytes.utf8_chunks() {
+        buffer.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            buffer.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    buffer.truncate(buffer.floor_char_boundary(LINE_BYTES));
+    buffer
+}
