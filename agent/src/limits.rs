@@ -153,3 +153,28 @@ pub const EXPORT_FIELD_BYTES: u64 = 768 * 1024 * 1024;
 
 /// Bytes looked at to tell what an input is: a journal entry's fields end long before.
 pub const SNIFF_BYTES: usize = 64 * 1024;
+
+// Joining physical lines.
+
+/// One joined message: as much as one line may have.
+pub const JOIN_BYTES: usize = LINE_BYTES;
+
+/// Physical lines of one message: dumps of pods with long scripts have some hundreds.
+pub const JOIN_LINES: u32 = 4096;
+
+/// All messages that are being joined: they are part of every commit.
+pub const JOIN_TOTAL_BYTES: usize = 2 * LINE_BYTES;
+
+/// Messages that are being joined at a time, one for each writing process of a unit; a node has
+/// about four that write such messages at all.
+pub const JOIN_STREAMS: usize = 64;
+
+/// Silence of a stream after which a message is over: a writer's lines come in one write, and
+/// journald takes them in together (G9).
+pub const JOIN_IDLE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// From a message's first line to its last, for a stream that never falls silent.
+pub const JOIN_SPAN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What a reused buffer may keep: longer messages are too rare to hold their memory.
+pub const JOIN_SPARE_BYTES: usize = 64 * 1024;

@@ -2,6 +2,7 @@
 //! judges nothing.
 
 pub mod input;
+pub mod join;
 mod origin;
 pub mod recording;
 pub mod text;
