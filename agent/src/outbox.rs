@@ -5,6 +5,7 @@
 mod disk;
 mod folder;
 mod memory;
+mod shadow;
 #[cfg(test)]
 mod tests;
 
@@ -259,8 +260,9 @@ impl Outbox {
             Err(Trouble::InUse) => return Err(InUse { path: folder::file(folder) }),
             Err(trouble) => {
                 let why = outbox.advice(&trouble);
+                outbox.attach_shadow();
                 // Above every number that a file found later can hold.
-                outbox.next = micros_now().max(1);
+                outbox.next = micros_now().max(outbox.next);
                 outbox.degrade(why.clone(), now);
                 Start::Memory { why }
             }
@@ -307,7 +309,7 @@ impl Outbox {
     pub fn fetch(&self, after: u64, max_records: usize, max_bytes: usize) -> Vec<Stored> {
         let overlay = self.degraded.as_ref().map(|degraded| &degraded.overlay);
         let gone = |seq: u64| {
-            self.acknowledged.contains(&seq) || overlay.is_some_and(|overlay| overlay.removed(seq))
+            self.acknowledged.contains(&seq) || overlay.is_some_and(|overlay| overlay.hides(seq))
         };
         let mut room = Room { records: max_records, bytes: max_bytes, found: Vec::new() };
         if let Some(disk) = &self.disk {
@@ -316,7 +318,9 @@ impl Outbox {
                 disk.fetch(after, &mut |stored| gone(stored.seq) || room.take(stored));
         }
         if let Some(overlay) = overlay {
-            overlay.fetch(after, &mut |stored| gone(stored.seq) || room.take(stored));
+            overlay.fetch(after, &mut |stored| {
+                self.acknowledged.contains(&stored.seq) || room.take(stored)
+            });
         }
         room.found
     }
@@ -409,6 +413,7 @@ impl Outbox {
                 Some(disk) => disk.write(&write, self.limits),
                 None => Err(Trouble::Full),
             });
+            self.attach_shadow();
         }
         match outcome {
             Ok(dropped) => {
@@ -420,6 +425,8 @@ impl Outbox {
                 let why = self.advice(&trouble);
                 let change = self.degrade(why, now);
                 self.acknowledged.clear();
+                // A commit that failed may be in the file all the same.
+                write.note_additions(&mut self.known);
                 let limit = self.limits.memory_bytes;
                 let dropped = self
                     .degraded
@@ -432,7 +439,7 @@ impl Outbox {
 
     /// Opens the file and takes over what it holds.
     fn attach(&mut self) -> Result<Start, Trouble> {
-        let (disk, start) = folder::open(&self.folder, &mut self.opener)?;
+        let (disk, start) = folder::open(&self.folder, &self.opener)?;
         self.known = disk.keys()?;
         self.next = self.next.max(disk.totals().next);
         self.disk = Some(disk);
@@ -440,14 +447,24 @@ impl Outbox {
         Ok(start)
     }
 
+    /// Where the file cannot be opened for writing, what it holds can perhaps still be read. The
+    /// lock is the writer's: nobody else writes it, because then opening it says so.
+    fn attach_shadow(&mut self) {
+        if self.disk.is_some() {
+            return;
+        }
+        let Ok(disk) = folder::open_shadow(&self.folder, &self.opener) else { return };
+        let Ok(keys) = disk.keys() else { return };
+        self.known = keys;
+        self.next = self.next.max(disk.totals().next);
+        self.disk = Some(disk);
+        self.rooted = true;
+    }
+
     fn degrade(&mut self, why: String, now: Instant) -> Change {
         let wait = limits::OUTBOX_HEAL_FIRST;
-        self.degraded = Some(Degraded {
-            why: why.clone(),
-            overlay: Overlay::default(),
-            retry_at: now + wait,
-            wait,
-        });
+        let overlay = Overlay::above(disk::seq(self.next, Worth::Repeat));
+        self.degraded = Some(Degraded { why: why.clone(), overlay, retry_at: now + wait, wait });
         Change::Degraded { why }
     }
 
@@ -496,8 +513,11 @@ impl Outbox {
         });
         if outcome.is_err() {
             self.rooted = rooted;
-            if old.is_some() {
-                self.disk = old;
+            match old {
+                Some(old) => self.disk = Some(old),
+                // Not at once after a start without it: its state is another run's by now.
+                None if rooted => self.attach_shadow(),
+                None => {}
             }
         }
         outcome

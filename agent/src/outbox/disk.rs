@@ -126,6 +126,12 @@ pub(super) struct Write {
 }
 
 impl Write {
+    /// Which keys the file may have after a failure.
+    pub(super) fn note_additions(&self, known: &mut HashSet<Vec<u8>>) {
+        let added = self.state.iter().filter(|(_, value)| value.is_some());
+        known.extend(added.map(|(key, _)| key.clone()));
+    }
+
     /// Which keys the file has after it.
     pub(super) fn note_keys(&self, known: &mut HashSet<Vec<u8>>) {
         for (key, value) in &self.state {
@@ -192,12 +198,7 @@ impl Disk {
         identity: (u64, u64),
     ) -> Result<Self, Trouble> {
         let totals = guarded(|| prepare(&database))?;
-        let mut disk = Self { database, path, identity, totals };
-        // At start nobody waits, and a file that is mostly air is read as a whole by each check.
-        if disk.file_bytes() > limits::OUTBOX_COMPACT_ABOVE + 2 * totals.bytes {
-            disk.compact()?;
-        }
-        Ok(disk)
+        Ok(Self { database, path, identity, totals })
     }
 
     pub(super) fn totals(&self) -> Totals {

@@ -11,6 +11,7 @@ use redb::{Database, DatabaseError};
 use super::{
     Start,
     disk::{self, Disk, Trouble},
+    shadow::Shadow,
 };
 use crate::limits;
 
@@ -18,16 +19,23 @@ const FILE: &str = "podwhy.redb";
 const RESERVE: &str = "podwhy.reserve";
 const DAMAGED: &str = "podwhy.redb.damaged-";
 
-type Open = dyn FnMut(fs::File) -> Result<Database, DatabaseError> + Send;
+type Open = dyn Fn(fs::File) -> Result<Database, DatabaseError> + Send;
 
 /// Makes a database of a file; tests put a failing storage in between.
-pub(super) struct Opener(pub(super) Box<Open>);
+pub(super) struct Opener {
+    pub(super) open: Box<Open>,
+    /// The same for reading only: what the database writes stays in memory.
+    pub(super) shadow: Box<Open>,
+}
 
 impl Default for Opener {
     fn default() -> Self {
-        Self(Box::new(|file| {
-            disk::builder().create_with_backend(redb::backends::FileBackend::new(file)?)
-        }))
+        Self {
+            open: Box::new(|file| {
+                disk::builder().create_with_backend(redb::backends::FileBackend::new(file)?)
+            }),
+            shadow: Box::new(|file| disk::builder().create_with_backend(Shadow::over(file)?)),
+        }
     }
 }
 
@@ -43,7 +51,7 @@ pub(super) fn file(folder: &Path) -> PathBuf {
 }
 
 /// Opens the state file; a damaged one is set aside and a fresh one begun.
-pub(super) fn open(folder: &Path, opener: &mut Opener) -> Result<(Disk, Start), Trouble> {
+pub(super) fn open(folder: &Path, opener: &Opener) -> Result<(Disk, Start), Trouble> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // Lines of pods and open incidents are nobody else's business.
     let _not_ours = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
@@ -63,7 +71,15 @@ pub(super) fn open(folder: &Path, opener: &mut Opener) -> Result<(Disk, Start), 
     }
 }
 
-fn attempt(path: &Path, opener: &mut Opener) -> Result<Disk, Trouble> {
+/// Opens the state file for reading where it cannot be written: what it holds can still be
+/// delivered.
+pub(super) fn open_shadow(folder: &Path, opener: &Opener) -> Result<Disk, Trouble> {
+    let path = file(folder);
+    let file = fs::OpenOptions::new().read(true).open(&path)?;
+    make(&path, file, &opener.shadow)
+}
+
+fn attempt(path: &Path, opener: &Opener) -> Result<Disk, Trouble> {
     let file = fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -72,9 +88,18 @@ fn attempt(path: &Path, opener: &mut Opener) -> Result<Disk, Trouble> {
         .mode(0o600)
         .open(path)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let mut disk = make(path, file, &opener.open)?;
+    // At start nobody waits, and a file that is mostly air is read as a whole by each check.
+    if disk.file_bytes() > limits::OUTBOX_COMPACT_ABOVE + 2 * disk.totals().bytes {
+        disk.compact()?;
+    }
+    Ok(disk)
+}
+
+fn make(path: &Path, file: fs::File, open: &Open) -> Result<Disk, Trouble> {
     let meta = file.metadata()?;
     let identity = (meta.dev(), meta.ino());
-    let database = disk::guarded(|| Ok((opener.0)(file)?))?;
+    let database = disk::guarded(|| Ok(open(file)?))?;
     Disk::new(database, path.to_owned(), identity)
 }
 

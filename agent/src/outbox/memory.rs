@@ -14,6 +14,8 @@ use crate::source::Position;
 pub(super) struct Overlay {
     records: BTreeMap<u64, Entry>,
     bytes: u64,
+    /// Records below may be in the file too: the commit that failed may have got through.
+    boundary: u64,
     positions: BTreeMap<String, Position>,
     /// `None` deletes a key that the file has.
     state: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -24,6 +26,10 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
+    pub(super) fn above(boundary: u64) -> Self {
+        Self { boundary, ..Self::default() }
+    }
+
     /// Takes in what could not be written and says what had to go to make room.
     pub(super) fn absorb(
         &mut self,
@@ -59,23 +65,28 @@ impl Overlay {
 
     /// Takes out the oldest record of the lowest worth.
     fn least(&mut self) -> Option<Entry> {
-        let seq = self.records.iter().min_by_key(|(seq, entry)| (entry.worth, **seq))?.0;
-        self.records.remove(&seq.clone())
+        let (seq, _) = self.records.iter().min_by_key(|(seq, entry)| (entry.worth, **seq))?;
+        let seq = *seq;
+        if seq < self.boundary {
+            self.removed.insert(seq);
+        }
+        self.records.remove(&seq)
     }
 
     pub(super) fn remove(&mut self, seqs: impl IntoIterator<Item = u64>) {
         for seq in seqs {
-            match self.records.remove(&seq) {
-                Some(entry) => self.bytes -= size(&entry),
-                None => {
-                    self.removed.insert(seq);
-                }
+            if let Some(entry) = self.records.remove(&seq) {
+                self.bytes -= size(&entry);
+            }
+            if seq < self.boundary {
+                self.removed.insert(seq);
             }
         }
     }
 
-    pub(super) fn removed(&self, seq: u64) -> bool {
-        self.removed.contains(&seq)
+    /// Whether the file's record of this number no longer counts.
+    pub(super) fn hides(&self, seq: u64) -> bool {
+        self.removed.contains(&seq) || self.records.contains_key(&seq)
     }
 
     pub(super) fn position(&self, source: &str) -> Option<Position> {
