@@ -154,7 +154,7 @@ fn structured<'a>(frame: Frame<'a>, rest: Text<'a>) -> Option<Message<'a>> {
         return None;
     }
     let mut message = plain(frame, text, tail);
-    message.what = kubelet::structured(text, tail);
+    message.what = kubelet::structured(&message.frame, text, tail);
     match ending(tail) {
         Ending::Whole => {}
         Ending::Open => message.ends = Ends::InBlock,

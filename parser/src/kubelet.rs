@@ -2,32 +2,90 @@
 //!
 //! Owns the dispatch of §8; the header is `klog`'s, the grammar of a sync error `sync_error`'s.
 
+mod eviction;
 mod facts;
+mod failures;
+mod handle_error;
 mod legacy;
+mod probe;
 mod productions;
+mod sync_loop;
 mod table;
+mod volume;
 
 use crate::klog::pairs::Pairs;
-use crate::message::{Ends, Format, Frame, Message, What};
+use crate::message::{Ends, Format, Frame, Message, Severity, What};
 use crate::{Facts, Failures, Text};
+
+pub(crate) use volume::error_of_detail;
 
 /// The production of a structured message. `tail` is what follows it.
 #[inline]
-pub(crate) fn structured(text: Text<'_>, tail: Text<'_>) -> What {
-    let _ = tail;
-    table::lookup(text.raw()).unwrap_or(What::Unknown)
+pub(crate) fn structured(frame: &Frame<'_>, text: Text<'_>, tail: Text<'_>) -> What {
+    let what = match table::lookup(text.raw()) {
+        Some(what) => what,
+        None if text.raw() == "Unhandled Error" => unhandled(Pairs::of_text(tail)),
+        None => volume::classify(text).unwrap_or(What::Unknown),
+    };
+    match what {
+        What::PlegEvent => sync_loop::pleg(tail),
+        What::SyncLoopProbe => sync_loop::probe(Pairs::of_text(tail)),
+        What::Unknown if frame.severity == Some(Severity::Fatal) => What::KubeletFatal,
+        what => what,
+    }
+}
+
+/// The production of a JSON line.
+pub(crate) fn json(text: Text<'_>, object: &str) -> What {
+    let what = match text.as_plain().and_then(table::lookup) {
+        Some(what) => what,
+        None if text == "Unhandled Error" => unhandled(Pairs::of_json(object)),
+        // A printf call has its whole text in `msg`.
+        None => legacy::classify(text),
+    };
+    match what {
+        What::PlegEvent => Pairs::of_json(object)
+            .find(|(key, _)| *key == "event")
+            .map_or(what, |(_, event)| sync_loop::pleg(event.text())),
+        What::SyncLoopProbe => sync_loop::probe(Pairs::of_json(object)),
+        what => what,
+    }
+}
+
+/// `"Unhandled Error" err=…`: what the error says (G52).
+fn unhandled(mut pairs: Pairs<'_>) -> What {
+    pairs
+        .find(|(key, _)| *key == "err")
+        .and_then(|(_, error)| handle_error::classify(error.text()))
+        .unwrap_or(What::UnhandledError)
 }
 
 /// A printf message.
 pub(crate) fn printf<'a>(frame: Frame<'a>, text: Text<'a>) -> Message<'a> {
     let what = legacy::classify(text);
-    let tail = text.with_raw("");
-    let mut message =
-        Message { frame, what, ends: Ends::MayContinue, text, tail, truncated: false };
-    if what == What::ErrorSyncingPod {
-        message.truncated = failures(&message).any_is_cut();
+    let ends = Ends::MayContinue;
+    let mut message = Message { frame, what, ends, text, tail: text, truncated: false };
+    match what {
+        What::ErrorSyncingPod | What::SyncErrorRepeated => {
+            message.truncated = failures(&message).any_is_cut();
+        }
+        What::StartFailed => {
+            if let Some(twin) = handle_error::StartFailed::of(text) {
+                message.text = twin.shown;
+                message.truncated = twin.is_cut;
+            }
+        }
+        What::Unknown if frame.severity == Some(Severity::Fatal) => {
+            message.what = What::KubeletFatal;
+        }
+        _ => {}
     }
     message
+}
+
+/// A message whose text is printf, not the quoted message of a structured line.
+const fn is_printf(format: Format) -> bool {
+    !matches!(format, Format::KlogStructured | Format::KlogJson)
 }
 
 /// The pairs of a structured or JSON line; none for any other.
@@ -46,22 +104,5 @@ pub(crate) fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
 
 /// The failures that a kubelet line reports or repeats.
 pub(crate) fn failures<'a>(message: &Message<'a>) -> Failures<'a> {
-    let is_printf = !matches!(message.frame.format, Format::KlogStructured | Format::KlogJson);
-    match message.what {
-        What::ErrorSyncingPod if is_printf => match legacy::error_syncing_pod(message.text) {
-            Some(line) => Failures::of(line.error),
-            None => Failures::none(),
-        },
-        What::ErrorSyncingPod => match facts::value(message, "err") {
-            Some(error) => {
-                let causes = facts::value(message, "errCauses");
-                causes
-                    .and_then(|causes| Failures::of_causes(causes.raw()))
-                    .unwrap_or_else(|| Failures::of(error))
-                    .cut(message.truncated && facts::is_last(message, "err"))
-            }
-            None => Failures::none(),
-        },
-        _ => Failures::none(),
-    }
+    failures::of(message)
 }

@@ -4,11 +4,10 @@
 //! Owns §5 and the closed sets of §6; which line carries such an error is the kubelet's.
 
 mod clauseless;
-pub(crate) mod details;
+mod details;
 mod items;
 
 pub use details::{VolumeWait, innermost, rpc_code};
-pub(crate) use details::{duration_seconds, image_in};
 
 use crate::{Text, json};
 use items::Items;

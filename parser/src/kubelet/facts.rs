@@ -1,9 +1,10 @@
 //! The facts of a kubelet line: from its pairs, its text and the failures in it.
 //!
-//! Owns what each key means; §8 and §9.
+//! Owns what each key means (§8, §9).
 
+use super::{eviction, handle_error, is_printf, legacy, probe, sync_loop, volume};
 use crate::message::{Format, Message, What};
-use crate::{Facts, PodRef, Text, kubelet, object, sync_error};
+use crate::{Facts, PodRef, Text, kubelet, object, stamp};
 
 /// The last value of `key` (G18).
 pub(super) fn value<'a>(message: &Message<'a>, key: &str) -> Option<Text<'a>> {
@@ -20,22 +21,125 @@ pub(super) fn of<'a>(message: &Message<'a>) -> Facts<'a> {
     for (key, value) in kubelet::pairs(message) {
         read_pair(&mut facts, key, value.text());
     }
-    if message.what == What::ErrorSyncingPod {
-        read_error_syncing_pod(message, &mut facts);
+    if is_printf(message.frame.format) || message.frame.format == Format::KlogJson {
+        read_text(message, &mut facts);
     }
+    match message.what {
+        What::VolumeOperationFailed
+        | What::DeviceOperationFailed
+        | What::ReconcilerOperationFailed
+        | What::VolumeOperationRepeated
+        | What::VolumeOperationStarted
+        | What::MountSucceeded
+        | What::UnmountSucceeded => {
+            let _ = volume::read(message.text, &mut facts);
+        }
+        What::StartFailed => read_twin(message, &mut facts),
+        What::InitContainerRemoveFailed => {
+            if let Some(text) = super::failures::twin_text(message) {
+                let _ = handle_error::init_container(text, &mut facts);
+            }
+        }
+        What::OrphanedPod => orphan(&mut facts),
+        // Its `containerName` is a system cgroup (§8.9).
+        What::SystemCgroupFailed => facts.unit = facts.unit.or(facts.container.take()),
+        _ => {}
+    }
+    read_failures(message, &mut facts);
     facts
 }
 
-fn read_error_syncing_pod<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
-    if !matches!(message.frame.format, Format::KlogStructured | Format::KlogJson)
-        && let Some(line) = super::legacy::error_syncing_pod(message.text)
+/// What the failures of the line add: the first one that knows.
+fn read_failures<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
+    let carries_sync_error = matches!(
+        message.what,
+        What::ErrorSyncingPod | What::SyncErrorRepeated | What::KillPodFailed
+    );
+    if carries_sync_error {
+        for failure in super::failures::of(message).take(MOST_FAILURES_LOOKED_AT) {
+            adopt(facts, failure.facts());
+        }
+    } else if let Some(error) = facts.error
+        && !matches!(message.what, What::Unknown | What::UnhandledError)
     {
-        facts.pod = line.pod;
-        facts.error = Some(line.error.trim_end());
+        let failure = crate::SyncFailure::alone("", None, error);
+        adopt(facts, failure.facts());
     }
-    let mut failures = kubelet::failures(message);
-    let Some(first) = failures.next() else { return };
-    adopt(facts, first.facts());
+}
+
+/// An aggregate has one item per container and a few; facts of the line come from the first ones.
+const MOST_FAILURES_LOOKED_AT: usize = 8;
+
+fn read_twin<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
+    // The value holds the spec: it must not stay (G54).
+    facts.error = None;
+    if let Some(twin) = super::failures::twin_text(message).and_then(handle_error::StartFailed::of)
+    {
+        twin.fill(facts);
+    }
+}
+
+/// `orphaned pod "<uid>" found, but …`, by itself or in `err`.
+fn orphan(facts: &mut Facts<'_>) {
+    if facts.pod.uid.is_none()
+        && let Some(error) = facts.error
+    {
+        let mut cursor = crate::cursor::Cursor::of(error);
+        if cursor.eat("orphaned pod ") || cursor.eat("Orphaned pod ") {
+            facts.pod.uid = cursor.quoted().filter(|uid| object::is_uid(uid.raw()));
+        }
+    }
+}
+
+/// printf texts, each by its own production.
+fn read_text<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
+    let text = message.text;
+    match message.what {
+        What::ErrorSyncingPod => {
+            if let Some(line) = legacy::error_syncing_pod(text) {
+                facts.pod = line.pod;
+                facts.error = Some(line.error.trim_end());
+            }
+        }
+        What::ProbeFailed | What::ProbeErrored => {
+            let _ = probe::read(text, facts);
+        }
+        What::PullSecretMissing => {
+            let _ = legacy::pull_secret(text, facts);
+        }
+        What::KubernetesEvent => {
+            let _ = legacy::kubernetes_event(text, facts);
+        }
+        What::PodNotAdmitted => {
+            let _ = legacy::not_admitted(text, facts);
+        }
+        What::BackOffRestarting => facts.error = Some(text.trim_end()),
+        What::SyncErrorRepeated => facts.error = Some(message.tail.trim_end()),
+        What::PlegEvent
+        | What::PlegStarted
+        | What::PlegDied
+        | What::PlegRemoved
+        | What::SyncLoopAdd
+        | What::SyncLoopDelete
+        | What::SyncLoopRemove
+        | What::SyncLoopUpdate => {
+            let _ = sync_loop::read_legacy(text, facts);
+        }
+        _ => {
+            if eviction::read(text, facts).is_none() && volume::read(text, facts).is_none() {
+                legacy::read(text, facts);
+            }
+        }
+    }
+    if message.what == What::UnableToMountVolumes
+        && let Some(error) = facts.error
+    {
+        let raw = error.raw();
+        facts.error = Some(error.with_raw(raw.strip_suffix("; skipping pod").unwrap_or(raw)));
+    }
+    if message.what == What::OrphanedPod && facts.error.is_none() {
+        facts.error = Some(text.trim_end());
+    }
 }
 
 /// Takes what `more` knows and `facts` does not. The line's own keys come first.
@@ -55,32 +159,44 @@ pub(super) fn adopt<'a>(facts: &mut Facts<'a>, more: Facts<'a>) {
     facts.error = facts.error.or(more.error);
 }
 
-/// What a key means wherever it stands. Empty values say nothing, except in `err`.
+/// What a key means wherever it stands. Empty values say nothing; the last of a key counts (G18).
 fn read_pair<'a>(facts: &mut Facts<'a>, key: &str, value: Text<'a>) {
     let some = Some(value).filter(|value| !value.is_empty());
     match key {
         "pod" => {
-            let uid = facts.pod.uid;
-            facts.pod = object::pod_value(value);
-            facts.pod.uid = facts.pod.uid.or(uid);
+            let pod = object::pod_value(value);
+            facts.pod = PodRef { uid: pod.uid.or(facts.pod.uid), ..pod };
         }
         "podUID" | "pod-uid" | "podID" => facts.pod.uid = some.or(facts.pod.uid),
         "podNamespace" => facts.pod.namespace = some,
         "podName" => facts.pod.name = some,
+        "object" if facts.pod == PodRef::default() => facts.pod = object::pod_value(value),
         "containerName" => facts.container = some,
-        "containerID" => facts.container_id = object::container_id(value),
+        "fieldPath" => facts.container = legacy::container_of_path(value),
+        "containerID" | "containerStatusID" => facts.container_id = object::container_id(value),
         "podSandboxID" | "sandboxID" => facts.sandbox_id = object::container_id(value),
         "image" => facts.image = some,
         "volumeName" | "volumeMountName" => facts.volume = some,
         "exitCode" => facts.exit_code = value.raw().parse().ok(),
         "reason" | "resourceName" | "probeType" => facts.reason = some,
-        "err" | "error" => facts.error = Some(value),
+        "err" | "error" => facts.error = some,
+        "networkReady" | "runtimeReady" | "nodeCondition" | "insufficientResources" => {
+            facts.error = facts.error.or(some);
+        }
         "message" | "output" | "containerMessage" => facts.detail = some,
+        "event" => read_event(facts, value),
         "numErrs" => facts.count = value.raw().parse().ok(),
         "cgroupName" => facts.unit = some,
+        "durationBeforeRetry" => facts.backoff_seconds = stamp::seconds(value.raw()),
         _ => {}
     }
-    if facts.backoff_seconds.is_none() && key == "durationBeforeRetry" {
-        facts.backoff_seconds = sync_error::duration_seconds(value.raw());
+}
+
+/// A PLEG event is a dump; the event of a node's condition is a word.
+fn read_event<'a>(facts: &mut Facts<'a>, event: Text<'a>) {
+    if event.raw().starts_with(['{', '&']) {
+        sync_loop::read_event(event, facts);
+    } else {
+        facts.reason = Some(event).filter(|event| !event.is_empty());
     }
 }

@@ -2,14 +2,10 @@
 //!
 //! Owns the table and its hash; what varies inside a message is not here.
 
+mod entries;
+
 use crate::message::What;
-
-const fn entries() -> &'static [(&'static str, What)] {
-    ENTRIES
-}
-
-/// Messages of §8 and what they are.
-const ENTRIES: &[(&str, What)] = &[("Error syncing pod, skipping", What::ErrorSyncingPod)];
+use entries::ENTRIES;
 
 /// Places in the table: a power of two, four times the entries, so that a message that is not in
 /// it nearly always meets an empty place.
@@ -17,7 +13,7 @@ const PLACES: usize = 1024;
 
 /// Entry numbers plus one; 0 is an empty place.
 static TABLE: [u16; PLACES] = {
-    let entries = entries();
+    let entries = ENTRIES;
     assert!(entries.len() * 4 <= PLACES, "the table is too small");
     let mut table = [0_u16; PLACES];
     let mut number = 0;

@@ -7,8 +7,279 @@ use super::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
+    // --- §5: the sync itself
     /// `Error syncing pod`, all wordings.
     ErrorSyncingPod,
+    /// A sync that was cancelled, normal at deletion (G29).
+    SyncCancelled,
+
+    // --- §3.11: `HandleError`
+    /// `… start failed in pod …`: the twin of a StartContainer item (§6.7).
+    StartFailed,
+    /// A sync error by itself: the twin of a kill or a mixed aggregate.
+    SyncErrorRepeated,
+    /// `failed to remove pod init container …`: no other line says it.
+    InitContainerRemoveFailed,
+    /// `Unhandled Error` with any other error.
+    UnhandledError,
+
+    // --- §8.1: sandbox, container, image
+    /// The runtime created no sandbox.
+    SandboxCreateFailed,
+    /// No sandbox configuration could be made.
+    SandboxConfigFailed,
+    /// The runtime does not tell a sandbox's state.
+    SandboxStatusFailed,
+    /// A sandbox does not stop.
+    StopSandboxFailed,
+    /// A pod does not end: err is the aggregate.
+    KillPodFailed,
+    /// A container does not end.
+    KillContainerFailed,
+    /// A postStart hook failed.
+    PostStartHookFailed,
+    /// A preStop hook failed or took too long.
+    PreStopHookFailed,
+    /// What a lifecycle hook said when it failed.
+    LifecycleHookFailed,
+    /// An image was not pulled.
+    PullFailed,
+    /// An image volume's image is not there.
+    ImageVolumeFailed,
+    /// DRA; no `Error syncing pod` follows.
+    DynamicResourcesFailed,
+    /// A subPath could not be prepared.
+    SubPathFailed,
+    /// A volume that a container mounts is not there.
+    MountUnsatisfied,
+    /// The pod's own directories could not be made.
+    PodDirectoriesFailed,
+    /// A pull secret is not there; the sync goes on.
+    PullSecretMissing,
+    /// Why the kubelet restarts a container (failed liveness probe, changed spec).
+    ContainerRestartMessage,
+    /// The kubelet stops a container.
+    KillingContainer,
+    /// A restart waits for its back-off.
+    BackOffRestarting,
+    /// A container did not start (V3).
+    ContainerStartFailed,
+    /// A dead container is removed.
+    RemoveContainer,
+    /// A container that was to be deleted is gone already: harmless.
+    DeleteContainerError,
+    /// A pod starts, or lost its sandbox.
+    NewSandboxNeeded,
+    /// Noise of exec probes.
+    ExecOutputShort,
+
+    // --- §8.2: the CRI client; no pod in any of them
+    /// CRI RunPodSandbox failed.
+    CriRunPodSandboxFailed,
+    /// CRI StopPodSandbox failed.
+    CriStopPodSandboxFailed,
+    /// CRI RemovePodSandbox failed.
+    CriRemovePodSandboxFailed,
+    /// CRI PodSandboxStatus failed.
+    CriPodSandboxStatusFailed,
+    /// CRI CreateContainer failed.
+    CriCreateContainerFailed,
+    /// CRI StartContainer failed.
+    CriStartContainerFailed,
+    /// CRI StopContainer failed.
+    CriStopContainerFailed,
+    /// CRI RemoveContainer failed.
+    CriRemoveContainerFailed,
+    /// CRI ContainerStatus failed; NotFound is normal for a dead container.
+    CriContainerStatusFailed,
+    /// CRI ExecSync failed: an exec probe or hook.
+    CriExecSyncFailed,
+    /// CRI PullImage failed.
+    CriPullImageFailed,
+    /// CRI ImageStatus failed.
+    CriImageStatusFailed,
+    /// CRI RemoveImage failed.
+    CriRemoveImageFailed,
+    /// CRI Status or Version failed: the runtime does not answer.
+    CriStatusFailed,
+    /// A CRI list call failed: the runtime does not answer.
+    CriListFailed,
+    /// CRI ImageFsInfo failed.
+    CriImageFsInfoFailed,
+
+    // --- §8.3: volumes
+    /// `Operation for "…" failed`, for a pod.
+    VolumeOperationFailed,
+    /// `Operation for "…" failed`, for a device that no pod is named for.
+    DeviceOperationFailed,
+    /// `operationExecutor.… failed …`
+    ReconcilerOperationFailed,
+    /// `MountVolume.… failed for volume …` by itself.
+    VolumeOperationRepeated,
+    /// `operationExecutor.… started for volume …`
+    VolumeOperationStarted,
+    /// A volume was attached, mounted or mapped.
+    MountSucceeded,
+    /// A volume was unmounted or detached.
+    UnmountSucceeded,
+    /// `Unable to attach or mount volumes …; skipping pod`
+    UnableToMountVolumes,
+    /// A volume of a pod makes no sense yet (no claim, not bound).
+    VolumeProcessingFailed,
+    /// `Couldn't get configMap ns/name: …`
+    VolumeObjectMissing,
+    /// `Error preparing data for projected volume …`
+    ProjectedVolumeFailed,
+    /// `Error creating atomic writer: …`
+    AtomicWriterFailed,
+    /// `kubernetes.io/csi: …`
+    CsiFailed,
+
+    // --- §8.4: probes
+    /// A probe said no.
+    ProbeFailed,
+    /// A probe could not be made.
+    ProbeErrored,
+
+    // --- §8.5: sync loop and PLEG
+    /// Pods came.
+    SyncLoopAdd,
+    /// Pods changed.
+    SyncLoopUpdate,
+    /// Pods' states changed.
+    SyncLoopReconcile,
+    /// Pods are to end.
+    SyncLoopDelete,
+    /// Pods are gone from the API.
+    SyncLoopRemove,
+    /// A PLEG event of any other type.
+    PlegEvent,
+    /// PLEG saw a container or sandbox start.
+    PlegStarted,
+    /// PLEG saw a container or sandbox end.
+    PlegDied,
+    /// PLEG saw a container or sandbox go.
+    PlegRemoved,
+    /// A container ended, with its exit code.
+    ContainerFinished,
+    /// A probe's result changed.
+    SyncLoopProbe,
+    /// A container became ready or started.
+    ProbeReady,
+    /// A liveness or startup probe made a container unhealthy.
+    ProbeUnhealthy,
+    /// A container that the kubelet no longer knows.
+    ContainerNotFound,
+    /// Nothing is synced on this node, and why.
+    SkippingPodSync,
+    /// The runtime's network is not ready.
+    NetworkNotReady,
+    /// The runtime is not ready.
+    RuntimeNotReady,
+    /// The runtime's state could not be read.
+    RuntimeSanityFailed,
+    /// The node did not become ready after a start.
+    NodeNotReadyInTime,
+    /// PLEG could not look at the pods.
+    PlegFailed,
+    /// A slow loop.
+    HousekeepingSlow,
+
+    // --- §8.6: admission and preemption
+    /// A pod was not admitted (1.31+).
+    PodAdmissionDenied,
+    /// A pod was not admitted: the predicate's own line.
+    PodNotAdmitted,
+    /// Which predicate did not admit a pod (V2).
+    PredicateFailed,
+    /// A pod must go for a critical one.
+    PreemptingPod,
+    /// A pod went for a critical one.
+    PodPreempted,
+    /// A pod that must go does not.
+    PreemptionFailed,
+    /// CPU, memory or devices could not be given.
+    AllocateFailed,
+
+    // --- §8.7: eviction
+    /// The node is short of something.
+    EvictionReclaiming,
+    /// Pods must go.
+    EvictionMustEvict,
+    /// Which pods would go, in order.
+    EvictionRanked,
+    /// A pod was evicted.
+    PodEvicted,
+    /// Why a pod is evicted (V3).
+    EvictingPod,
+    /// A pod that must go does not.
+    EvictionFailed,
+    /// No pod is left to evict.
+    EvictionNoPods,
+    /// Evicted pods are being cleaned up.
+    EvictionCleaning,
+    /// Pressure went without evicting pods.
+    EvictionRelieved,
+    /// The eviction manager cannot see the node.
+    EvictionUnable,
+
+    // --- §8.8
+    /// The node itself ran out of memory.
+    SystemOom,
+
+    // --- §8.9: node and housekeeping
+    /// Images could not be collected.
+    ImageGcFailed,
+    /// The image file system is above its threshold.
+    DiskUsageHigh,
+    /// Dead containers could not be collected.
+    ContainerGcFailed,
+    /// The node became not ready.
+    NodeNotReady,
+    /// A condition of the node changed.
+    NodeConditionRecorded,
+    /// The node's status did not reach the API.
+    NodeStatusFailed,
+    /// The node's lease did not reach the API.
+    LeaseFailed,
+    /// A pod that is gone left volumes behind.
+    OrphanedPod,
+    /// What an orphaned pod left is gone.
+    OrphanCleaned,
+    /// A system cgroup, not a container of a pod.
+    SystemCgroupFailed,
+    /// A pod's cgroup does not go.
+    CgroupCleanupFailed,
+    /// A cgroup could not be made or changed.
+    CgroupFailed,
+    /// A pod's status could not be read from or written to the API.
+    PodStatusFailed,
+    /// A mirror pod could not be made or deleted.
+    MirrorPodFailed,
+    /// A static pod's manifest changed.
+    MirrorPodReplaced,
+    /// A static pod's manifest cannot be read.
+    StaticPodUnreadable,
+    /// The node shuts down.
+    ShutdownManager,
+    /// A service account's token could not be had.
+    TokenFailed,
+    /// User namespaces could not be cleaned up.
+    UserNamespaceFailed,
+    /// Seen at every admission of 1.21 to 1.30: UID and name.
+    TopologyAdmit,
+    /// A Kubernetes Event, whole in one line (V3).
+    KubernetesEvent,
+    /// The kubelet starts: back-offs and probes begin afresh.
+    KubeletStarting,
+    /// `panic: …`, `fatal error: …`, or one that was caught.
+    KubeletPanic,
+    /// Any line of severity F: the kubelet ends.
+    KubeletFatal,
+
+    // --- §8.10: progress
+    /// A pod runs for the first time.
+    PodStarted,
 
     // From here to `Unknown`: runtime.rs answers for them. Kubelet lines stand above.
     // --- containerd (§11.2, §11.3). Called, Returned and Failed are one CRI call's three lines.

@@ -4,7 +4,7 @@
 
 use super::SyncFailure;
 use crate::cursor::Cursor;
-use crate::{Facts, PodRef, Text, object};
+use crate::{Facts, PodRef, Text, kubelet, object, stamp};
 
 impl<'a> SyncFailure<'a> {
     /// What this failure says about its pod, container, ids and times. What stands only in the
@@ -61,7 +61,9 @@ impl<'a> SyncFailure<'a> {
         }
         facts.backoff_seconds = backoff_seconds(message);
         facts.image = image_in(message);
-        facts.exit_code = exit_code(message);
+        // The exit status of a mount or a tool is not a container's.
+        let is_of_container = facts.container.is_some();
+        facts.exit_code = exit_code(message).filter(|_| is_of_container);
         facts.sandbox_id =
             facts.sandbox_id.or_else(|| quoted_id(message, &["for sandbox ", "sandbox "]));
         facts.container_id = quoted_id(
@@ -86,7 +88,12 @@ pub fn innermost(message: Text<'_>) -> Text<'_> {
     let mut cursor = Cursor::of(message);
     loop {
         let before = cursor;
-        if unwrap_once(&mut cursor).is_none() || cursor.raw().is_empty() {
+        if let Some(error) = kubelet::error_of_detail(cursor.rest()) {
+            cursor = Cursor::of(error);
+        } else if unwrap_once(&mut cursor).is_none() {
+            return before.rest();
+        }
+        if cursor.raw().is_empty() {
             return before.rest();
         }
     }
@@ -139,43 +146,11 @@ fn backoff_seconds(message: Text<'_>) -> Option<f64> {
     if !cursor.eat("back-off ") && !cursor.eat("Back-off ") {
         return None;
     }
-    duration_seconds(cursor.until(" restarting")?.raw())
-}
-
-/// A Go duration: `1h2m3.5s`, `500ms`, `2m2s` (§8.3).
-pub(crate) fn duration_seconds(raw: &str) -> Option<f64> {
-    let (sign, mut rest) = match raw.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, raw),
-    };
-    if rest == "0" {
-        return Some(0.0);
-    }
-    let mut seconds = 0.0;
-    loop {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, behind) = rest.split_at_checked(digits)?;
-        let unit_end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at_checked(unit_end)?;
-        let factor = match unit {
-            "h" => 3_600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" | "μs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        seconds += number.parse::<f64>().ok()? * factor;
-        if behind.is_empty() {
-            return Some(sign * seconds);
-        }
-        rest = behind;
-    }
+    stamp::seconds(cursor.until(" restarting")?.raw())
 }
 
 /// The image that a message is about.
-pub(crate) fn image_in(message: Text<'_>) -> Option<Text<'_>> {
+fn image_in(message: Text<'_>) -> Option<Text<'_>> {
     const HEADS: [&str; 9] = [
         "Back-off pulling image ",
         "back-off pulling image ",
@@ -280,18 +255,6 @@ impl<'a> VolumeWait<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn g41_go_durations_are_read() {
-        let cases =
-            [("10s", 10.0), ("1m20s", 80.0), ("5m0s", 300.0), ("500ms", 0.5), ("1h2m3.5s", 3723.5)];
-        for (raw, seconds) in cases {
-            assert_eq!(duration_seconds(raw), Some(seconds));
-        }
-        for wrong in ["", "5", "s", "1x", "m1"] {
-            assert_eq!(duration_seconds(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn g42_the_innermost_message_is_the_runtimes_own() {

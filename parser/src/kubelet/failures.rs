@@ -1,0 +1,86 @@
+//! The failures of a kubelet line: those in its error text, or the one that the line itself is.
+//!
+//! Owns which text counts as the message of a line without a clause.
+
+use super::{facts, handle_error, is_printf, legacy, volume};
+use crate::message::{Format, Kind, Message, What};
+use crate::{Failures, SyncFailure, Text};
+
+pub(super) fn of<'a>(message: &Message<'a>) -> Failures<'a> {
+    if !matches!(message.kind(), Kind::SyncFailure | Kind::Related) {
+        return Failures::none();
+    }
+    match message.what {
+        What::ErrorSyncingPod => error_syncing_pod(message),
+        What::StartFailed | What::SyncErrorRepeated | What::InitContainerRemoveFailed => {
+            match twin_text(message) {
+                Some(text) => handle_error::failures(message.what, text),
+                None => Failures::none(),
+            }
+        }
+        What::VolumeOperationFailed
+        | What::ReconcilerOperationFailed
+        | What::VolumeOperationRepeated => {
+            let error = facts::value(message, "err");
+            Failures::single(volume::failure(message.text, error))
+        }
+        _ => alone(message),
+    }
+}
+
+/// The text that `HandleError` was given: the whole printf text, or `err`.
+pub(super) fn twin_text<'a>(message: &Message<'a>) -> Option<Text<'a>> {
+    match is_printf(message.frame.format) {
+        true => Some(message.tail),
+        false => facts::value(message, "err")
+            .or_else(|| (message.frame.format == Format::KlogJson).then_some(message.text)),
+    }
+}
+
+fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {
+    if is_printf(message.frame.format) {
+        return match legacy::error_syncing_pod(message.text) {
+            Some(line) => Failures::of(line.error),
+            None => Failures::none(),
+        };
+    }
+    let Some(error) = facts::value(message, "err") else {
+        return match legacy::error_syncing_pod(message.text) {
+            Some(line) => Failures::of(line.error),
+            None => Failures::none(),
+        };
+    };
+    let is_cut = message.truncated && facts::is_last(message, "err");
+    let causes = facts::value(message, "errCauses");
+    causes
+        .and_then(|causes| Failures::of_causes(causes.raw()))
+        .unwrap_or_else(|| Failures::of(error))
+        .cut(is_cut)
+}
+
+/// The line itself is the failure; its `err` may be a sync error in turn.
+fn alone<'a>(message: &Message<'a>) -> Failures<'a> {
+    let facts = facts::of(message);
+    if let Some(error) = facts.error
+        && (matches!(
+            message.what,
+            What::KillPodFailed | What::UnableToMountVolumes | What::EvictingPod
+        ) || handle_error::classify(error) == Some(What::SyncErrorRepeated))
+    {
+        return Failures::of(error);
+    }
+    let Some((step, reason)) = message.what.step() else { return Failures::none() };
+    let text = facts.error.or(facts.detail).unwrap_or(message.text);
+    let failure = SyncFailure::alone(step, reason, text.trim_end());
+    let own_reason = match message.what {
+        What::PodAdmissionDenied | What::PodNotAdmitted => facts.reason,
+        _ => None,
+    };
+    let target = match step {
+        "StartContainer" | "KillContainer" => facts.container,
+        _ => None,
+    };
+    let truncated = message.truncated;
+    let reason = own_reason.or(failure.reason);
+    Failures::single(SyncFailure { target, reason, truncated, ..failure })
+}

@@ -1,0 +1,261 @@
+//! Volume lines: nestedpendingoperations, the reconciler and their detail grammar (§8.3).
+//!
+//! Owns who is meant by a volume line (G47); which step it is follows from the operation.
+
+use crate::cursor::Cursor;
+use crate::message::What;
+use crate::{Facts, PodRef, SyncFailure, Text, object, stamp};
+
+/// Words that a volume line's text begins with, beside `Operation for "`.
+const OPERATIONS: [&str; 15] = [
+    "operationExecutor.",
+    "MountVolume.",
+    "MapVolume.",
+    "MountDevice.",
+    "AttachVolume.",
+    "DetachVolume.",
+    "UnmountVolume.",
+    "UnmountDevice",
+    "UnmapVolume",
+    "UnmapDevice",
+    "ExpandVolume.",
+    "VerifyControllerAttachedVolume",
+    "Controller attach succeeded",
+    "Volume detached for volume ",
+    "Verified volume is safe to detach",
+];
+
+/// The production of a volume line, printf or the message of a structured one.
+pub(super) fn classify(text: Text<'_>) -> Option<What> {
+    match text.raw().as_bytes().first()? {
+        b'O' | b'o' | b'M' | b'A' | b'D' | b'U' | b'E' | b'V' | b'C' | b'k' => {}
+        _ => return None,
+    }
+    if let Some(operation) = Operation::of(text) {
+        return Some(match operation.names_a_pod() {
+            true => What::VolumeOperationFailed,
+            false => What::DeviceOperationFailed,
+        });
+    }
+    related(text).or_else(|| {
+        OPERATIONS.iter().any(|word| text.raw().starts_with(word)).then(|| of_operation(text))
+    })
+}
+
+/// ```text
+/// line := operation " started" … | operation " succeeded" … | operation " failed" …
+/// ```
+fn of_operation(text: Text<'_>) -> What {
+    // The name of a volume can hold any word: only what stands before it counts.
+    let raw = text.raw();
+    let head = raw.split_once(" for volume ").map_or(raw, |(head, _)| head);
+    let is_undone = ["Unm", "Detach", "Volume detached"].iter().any(|word| head.starts_with(word));
+    if head.contains(" failed") || head.contains(" failed with ") {
+        let names_a_pod = Detail::of(text).is_some_and(|detail| detail.pod() != PodRef::default());
+        return match (head.starts_with("operationExecutor."), names_a_pod) {
+            (true, true) => What::ReconcilerOperationFailed,
+            (true, false) => What::DeviceOperationFailed,
+            (false, _) => What::VolumeOperationRepeated,
+        };
+    }
+    match head.contains("succeeded") || head == "Volume detached" {
+        true if is_undone => What::UnmountSucceeded,
+        true => What::MountSucceeded,
+        false => What::VolumeOperationStarted,
+    }
+}
+
+/// Lines that go with a volume failure; each names something else.
+fn related(text: Text<'_>) -> Option<What> {
+    let raw = text.raw();
+    Some(match () {
+        () if raw.starts_with("Couldn't get ") => What::VolumeObjectMissing,
+        () if raw.starts_with("Error preparing data for projected volume ") => {
+            What::ProjectedVolumeFailed
+        }
+        () if raw.starts_with("Error creating atomic writer: ") => What::AtomicWriterFailed,
+        () if raw.starts_with("kubernetes.io/csi: ") => What::CsiFailed,
+        () => return None,
+    })
+}
+
+/// Fills in what a volume line says. `None` if it is not one.
+pub(super) fn read<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
+    if let Some(operation) = Operation::of(text) {
+        facts.pod.uid = operation.uid;
+        facts.backoff_seconds = operation.backoff_seconds;
+        facts.error = Some(operation.detail);
+        if let Some(detail) = Detail::of(operation.detail) {
+            detail.fill(facts);
+        }
+        return Some(());
+    }
+    let mut cursor = Cursor::of(text);
+    if cursor.eat("Couldn't get ") {
+        // `configMap ns/name: err`, `secret ns/name: err`: the object's name is no pod's.
+        cursor.skip_past(" ")?;
+        let object = cursor.until(": ")?;
+        facts.pod.namespace = object::pod_value(object).namespace;
+        facts.error = Some(cursor.rest().trim_end());
+        return Some(());
+    }
+    if cursor.eat("Error preparing data for projected volume ") {
+        facts.volume = cursor.until(" for pod ");
+        facts.pod = object::pod_value(cursor.until(": ")?);
+        facts.error = Some(cursor.rest().trim_end());
+        return Some(());
+    }
+    for head in ["Error creating atomic writer: ", "kubernetes.io/csi: "] {
+        if cursor.eat(head) {
+            facts.error = Some(cursor.rest().trim_end());
+            return Some(());
+        }
+    }
+    Detail::of(text)?.fill(facts);
+    Some(())
+}
+
+/// The failure of a volume line: its step follows from the operation.
+pub(super) fn failure<'a>(text: Text<'a>, error: Option<Text<'a>>) -> SyncFailure<'a> {
+    let named = Operation::of(text).map_or(text, |operation| operation.detail);
+    let (step, reason) = step(named.raw());
+    // The reconciler's text ends with the error too, but may be cut there.
+    let message = if Detail::of(named).is_some() { named } else { error.unwrap_or(named) };
+    SyncFailure::alone(step, reason, message.trim_end())
+}
+
+/// §6.2: which step an operation belongs to.
+fn step(operation: &str) -> (&'static str, Option<&'static str>) {
+    let name = operation.strip_prefix("operationExecutor.").unwrap_or(operation);
+    let starts = |word: &str| name.starts_with(word);
+    if starts("Unm") || starts("Detach") {
+        ("UnmountVolume", None)
+    } else if starts("AttachVolume") || starts("VerifyController") || starts("Multi-Attach") {
+        ("AttachVolume", Some("FailedAttachVolume"))
+    } else if starts("MapVolume") {
+        ("MountVolume", Some("FailedMapVolume"))
+    } else {
+        ("MountVolume", Some("FailedMount"))
+    }
+}
+
+/// A line of nestedpendingoperations.
+struct Operation<'a> {
+    /// The pod UID in the key (`podName:` holds it, G47).
+    uid: Option<Text<'a>>,
+    backoff_seconds: Option<f64>,
+    detail: Text<'a>,
+}
+
+impl<'a> Operation<'a> {
+    /// ```text
+    /// line := "Operation for " Q(key) " failed. No retries permitted until " time
+    ///         " (durationBeforeRetry " duration "). Error: " ( Q(detail) | detail )
+    /// ```
+    fn of(text: Text<'a>) -> Option<Self> {
+        let mut cursor = Cursor::of(text);
+        cursor.take("Operation for ")?;
+        let key = cursor.quoted()?;
+        cursor.take(" failed. No retries permitted until ")?;
+        cursor.skip_past(" (durationBeforeRetry ")?;
+        let backoff_seconds = stamp::seconds(cursor.until(")")?.raw());
+        cursor.take(". Error: ")?;
+        // ≤ 1.21 quotes the detail as a whole; later ones write it as it is.
+        let mut quoted = cursor;
+        let detail = match quoted.quoted() {
+            Some(detail) if quoted.raw().trim_end().is_empty() => detail,
+            _ => cursor.rest(),
+        };
+        Some(Self { uid: uid_of_key(key), backoff_seconds, detail: detail.trim_end() })
+    }
+
+    fn names_a_pod(&self) -> bool {
+        self.uid.is_some()
+            || Detail::of(self.detail).is_some_and(|detail| detail.pod() != PodRef::default())
+    }
+}
+
+/// ```text
+/// key := "{volumeName:" unique " podName:" [uid] " nodeName:" [node] "}"        (1.18+)
+///      | Q(unique) " (" Q(uid) ")" | Q(unique)                                  (≤ 1.17)
+/// ```
+///
+/// A volume handle may hold almost anything: the last ` podName:` is the kubelet's.
+fn uid_of_key(key: Text<'_>) -> Option<Text<'_>> {
+    let mut cursor = Cursor::of(key);
+    let uid = match cursor.quoted() {
+        Some(_) => {
+            cursor.take(" (")?;
+            cursor.quoted()?
+        }
+        None => {
+            let (_, rest) = key.raw().rsplit_once(" podName:")?;
+            key.with_raw(rest.split_once(' ').map_or(rest, |(uid, _)| uid).trim_end_matches('}'))
+        }
+    };
+    Some(uid).filter(|uid| !uid.is_empty())
+}
+
+/// What `GenerateErrorDetailed` and `GenerateMsgDetailed` write.
+struct Detail<'a> {
+    volume: Text<'a>,
+    name: Option<Text<'a>>,
+    uid: Option<Text<'a>>,
+    error: Option<Text<'a>>,
+}
+
+impl<'a> Detail<'a> {
+    /// ```text
+    /// detail := op " for volume " Q(volume) " (UniqueName: " Q(unique) ")" object " " [": " error]
+    /// object := " pod " Q(name) " (UID: " Q(uid) ")" | (" on" | " from") " node " Q(node)
+    /// ```
+    fn of(text: Text<'a>) -> Option<Self> {
+        let mut cursor = Cursor::of(text);
+        cursor.skip_past(" for volume ")?;
+        let volume = cursor.quoted()?;
+        cursor.take(" (UniqueName: ")?;
+        cursor.quoted()?;
+        cursor.take(")")?;
+        let (mut name, mut uid) = (None, None);
+        if cursor.eat(" pod ") {
+            name = cursor.quoted();
+            cursor.take(" (UID: ")?;
+            uid = cursor.quoted().filter(|uid| !uid.is_empty());
+            let _ = cursor.eat(")");
+        } else if cursor.eat(" on node ") || cursor.eat(" from node ") {
+            cursor.quoted()?;
+        }
+        let error = (cursor.eat(" : ") || cursor.eat(": ")).then(|| cursor.rest().trim_end());
+        Some(Self { volume, name, uid, error })
+    }
+
+    /// In details of an unmount both slots hold the UID (G47). No detail holds a namespace.
+    fn pod(&self) -> PodRef<'a> {
+        let is_uid = |name: &Text<'a>| {
+            object::is_uid(name.raw()) || self.uid.is_some_and(|uid| uid.raw() == name.raw())
+        };
+        let uid = self.uid.or(self.name.filter(is_uid));
+        let name = self.name.filter(|name| !name.is_empty() && !is_uid(name));
+        PodRef { namespace: None, name, uid }
+    }
+
+    fn fill(&self, facts: &mut Facts<'a>) {
+        let pod = self.pod();
+        facts.volume = Some(self.volume).filter(|volume| !volume.is_empty());
+        facts.pod = PodRef {
+            namespace: facts.pod.namespace,
+            name: facts.pod.name.or(pod.name),
+            uid: facts.pod.uid.or(pod.uid),
+        };
+        if let Some(error) = self.error {
+            facts.error = Some(error);
+        }
+    }
+}
+
+/// The error inside a detail, for whoever looks for the innermost words.
+pub(crate) fn error_of_detail(text: Text<'_>) -> Option<Text<'_>> {
+    // Cheap refusal: every detail names an operation first.
+    let is_operation = OPERATIONS.iter().any(|word| text.raw().starts_with(word));
+    is_operation.then(|| Detail::of(text)).flatten()?.error
+}
