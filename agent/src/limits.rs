@@ -178,3 +178,16 @@ pub const JOIN_SPAN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What a reused buffer may keep: longer messages are too rare to hold their memory.
 pub const JOIN_SPARE_BYTES: usize = 64 * 1024;
+// What the node looks like.
+
+/// A CNI configuration: what containerd takes.
+pub const CNI_FILE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Entries of the CNI folder that are looked at: a node has a handful.
+pub const CNI_FILES: usize = 1024;
+
+/// Leases that are counted: a /16, the largest subnet that anybody gives to one node.
+pub const CNI_LEASES: usize = 65_536;
+
+/// Stack of a thread that looks at the node: it calls a few system calls and parses small files.
+pub const NODE_CHECK_STACK_BYTES: usize = 256 * 1024;

@@ -1,8 +1,13 @@
 //! What the node looks like now. Checked in the background, each check with a time limit; read by
 //! the core as facts.
 
+mod checker;
+mod cni;
 mod config;
+mod disk;
+mod mounts;
 
+pub use checker::{Answer, Checker, State, States, Subject, look_once};
 pub use config::{CniConfig, Config, DiskConfig, Runtime};
 
 use crate::source::Micros;
@@ -16,6 +21,9 @@ pub struct View {
     pub disks: Vec<Disk>,
     /// The pod network, if anything is known.
     pub cni: Option<Cni>,
+    /// Looks that do not come back: a role or `cni`. What they told before stays, and grows old.
+    #[serde(default)]
+    pub stuck: Vec<String>,
 }
 
 /// A filesystem behind a role.
@@ -53,6 +61,20 @@ pub enum DiskRole {
     Log,
     /// `/`
     Root,
+}
+
+impl DiskRole {
+    /// As attributes, settings and people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet",
+            Self::Runtime => "runtime",
+            Self::RuntimeState => "runtime_state",
+            Self::Log => "log",
+            Self::Root => "root",
+        }
+    }
 }
 
 /// The pod network as the files on the node tell it.
