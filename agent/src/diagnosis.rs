@@ -4,16 +4,41 @@
 //! `clock` orders inputs and timers, `collapse` makes one failure of many lines, `repeats` counts
 //! the same failure, `identities` remembers which id belongs to whom, `state` is what survives.
 
+mod attempt;
+mod build;
+mod clock;
+mod collapse;
+mod identities;
+pub mod identity;
+mod repeats;
+mod state;
+
 use std::time::Duration;
 
 use podwhy_parser::Message;
 
+use self::{
+    attempt::Attempt,
+    build::Surroundings,
+    clock::Clock,
+    collapse::Collapse,
+    identities::Identities,
+    repeats::{Counting, Novelty, Summary},
+};
 use crate::{
     node,
-    observation::{Observation, time::Times},
+    observation::{
+        Kind, Observation,
+        time::{self, Times},
+    },
     record::Record,
-    source::{Line, Loss, Micros},
+    source::{Line, Loss, LossKind, Micros},
 };
+
+pub use collapse::Companions;
+
+/// journald counts what it suppresses over this long by default (`RateLimitIntervalSec=`).
+const SUPPRESSION: Micros = 30_000_000;
 
 /// What the engine is told. Timers due at or before an input's time fire first.
 #[derive(Debug)]
@@ -93,19 +118,58 @@ pub enum Repeats {
     Every,
 }
 
+/// What the engine counted since it was made, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Failed attempts, repeats included.
+    pub failures: u64,
+    /// Failed attempts that only a summary's count tells.
+    pub repeats: u64,
+    /// Lines beside the authoritative one.
+    pub companions: Companions,
+    /// Names and uids that have not the form of one, and were left out.
+    pub invalid_identities: u64,
+    /// Ids forgotten to keep the bound.
+    pub evicted_identities: u64,
+    /// Series of repeats concluded early to keep the bound.
+    pub evicted_series: u64,
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Diagnosis {
     settings: Settings,
+    window: Micros,
+    clock: Clock,
     times: Times,
+    identities: Identities,
+    collapse: Collapse,
+    counting: Counting,
+    /// When the kubelet last said that the pod network is not ready.
+    network_down_at: Option<Micros>,
+    /// Not durable: read anew after a start.
     view: node::View,
+    counters: Counters,
+    meta_changed: bool,
 }
 
 impl Diagnosis {
     /// An engine that knows nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, times: Times::default(), view: node::View::default() }
+        Self {
+            window: time::micros(settings.repeats_window),
+            settings,
+            clock: Clock::default(),
+            times: Times::default(),
+            identities: Identities::default(),
+            collapse: Collapse::default(),
+            counting: Counting::default(),
+            network_down_at: None,
+            view: node::View::default(),
+            counters: Counters::default(),
+            meta_changed: false,
+        }
     }
 
     /// Makes an observation of a message, if it matters, with the clocks that the engine knows.
@@ -113,28 +177,173 @@ impl Diagnosis {
         Observation::from_message(message, line, &mut self.times)
     }
 
-    /// Takes one input at its time and appends what follows from it.
+    /// Takes one input at its time (for a line, the time at which its source received it) and
+    /// appends what follows from it. Timers due until then fire first.
     pub fn apply(&mut self, at: Micros, input: Input, out: &mut Output) {
-        let _ = (at, &self.settings, out);
-        if let Input::Node(view) = input {
-            self.view = view;
+        let now = self.clock.advance(at);
+        self.fire_until(now, out);
+        // A tick says nothing that the next input would not say as well.
+        self.meta_changed |= !matches!(input, Input::Tick);
+        match input {
+            Input::Observed(seen) => self.observed(now, *seen, out),
+            Input::Node(view) => self.view = view,
+            Input::Lost(loss) => out.records.push(build::loss(&self.settings.node, at, &loss)),
+            Input::Checked(check) => {
+                out.records.push(build::node_check(self.surroundings(), at, &check));
+            }
+            Input::Tick => {}
+            Input::End => self.finish(out),
         }
     }
 
-    /// When the next timer is due: a `Tick` then or later fires it.
+    /// When the next timer is due, by the source's clock: a `Tick` then or later fires it.
     #[must_use]
     pub fn next_due(&self) -> Option<Micros> {
-        None
+        let due = self.collapse.next_due().into_iter().chain(self.counting.next_due()).min()?;
+        Some(self.clock.source_time(due))
     }
 
-    /// Hands on every entry of the durable state that changed since the last call, in key order.
-    pub fn changes(&mut self, sink: &mut dyn FnMut(StateChange)) {
-        let _ = sink;
+    /// What was counted since the engine was made.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            companions: self.collapse.companions,
+            evicted_identities: self.identities.evicted,
+            evicted_series: self.counting.evicted,
+            ..self.counters
+        }
     }
 
-    /// Takes back what [`Diagnosis::changes`] handed on, before the first input. Returns how many
-    /// entries could not be read and were left out.
-    pub fn restore(&mut self, entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> usize {
-        entries.into_iter().count()
+    fn observed(&mut self, now: Micros, mut seen: Observation, out: &mut Output) {
+        self.identities.complete(&mut seen);
+        self.identities.learn(&seen);
+        match seen.kind {
+            Kind::SyncFailure => {
+                let attempts = self.collapse.conclude(now, &seen, &self.identities);
+                self.tell(now, attempts, out);
+            }
+            Kind::Related => {
+                let attempts = self.collapse.hold(now, seen, &self.identities);
+                self.tell(now, attempts, out);
+            }
+            Kind::Identity => {}
+            Kind::Node => {
+                if seen.network_ready == Some(false) {
+                    self.network_down_at = Some(seen.received);
+                }
+            }
+            Kind::Loss => {
+                let loss = suppressed(&seen);
+                out.records.push(build::loss(&self.settings.node, seen.received, &loss));
+            }
+        }
+    }
+
+    fn tell(&mut self, now: Micros, attempts: Vec<Attempt>, out: &mut Output) {
+        for attempt in attempts {
+            if attempt.failure.step == "WaitForNetwork" {
+                self.network_down_at = Some(attempt.received);
+            }
+            self.counters.failures += 1;
+            let uid = attempt.uid(&self.settings.node);
+            let tells_each = self.settings.repeats == Repeats::Every;
+            let (novelty, evicted) =
+                self.counting.take(now, self.window, &attempt, (uid, tells_each));
+            if let Some(summary) = evicted {
+                self.summarise(&summary, out);
+            }
+            if novelty == Novelty::Again && !tells_each {
+                self.counters.repeats += 1;
+                continue;
+            }
+            let mut counters = self.counters;
+            let around = self.surroundings();
+            let record = build::sync_failure(&attempt, uid, novelty, around, &mut counters);
+            self.counters = counters;
+            out.records.push(record);
+        }
+    }
+
+    fn summarise(&mut self, summary: &Summary, out: &mut Output) {
+        let mut counters = self.counters;
+        out.records.push(build::summary(summary, self.surroundings(), &mut counters));
+        self.counters = counters;
+    }
+
+    /// Fires what is due, each at its own time; at equal times what is held goes before counts.
+    fn fire_until(&mut self, now: Micros, out: &mut Output) {
+        loop {
+            let (held, counted) = (self.collapse.next_due(), self.counting.next_due());
+            match (held, counted) {
+                (Some(due), counted) if due <= now && counted.is_none_or(|other| due <= other) => {
+                    let attempts = self.collapse.fire(due, &self.identities);
+                    self.tell(due, attempts, out);
+                }
+                (_, Some(due)) if due <= now => {
+                    if let Some(summary) = self.counting.fire(due, self.window) {
+                        self.summarise(&summary, out);
+                    }
+                }
+                _ => return,
+            }
+            self.meta_changed = true;
+        }
+    }
+
+    fn finish(&mut self, out: &mut Output) {
+        while let Some(due) = self.collapse.next_due() {
+            let attempts = self.collapse.fire(due, &self.identities);
+            self.tell(self.clock.now(), attempts, out);
+        }
+        for summary in self.counting.finish() {
+            self.summarise(&summary, out);
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            node: &self.settings.node,
+            view: &self.view,
+            network_down_at: self.network_down_at,
+        }
     }
 }
+
+/// `Suppressed N messages from <unit>` (G13): lost within journald's interval before it says so.
+fn suppressed(seen: &Observation) -> Loss {
+    let unit = seen.about_unit.clone();
+    Loss {
+        kind: LossKind::Suppressed,
+        component: component_of(unit.as_deref().unwrap_or_default()).to_owned(),
+        unit,
+        lines: seen.count,
+        from: Some(seen.received.saturating_sub(SUPPRESSION)),
+        to: Some(seen.received),
+        destination: None,
+        why: "journald's rate limit suppressed them; raise RateLimitBurst= for this unit"
+            .to_owned(),
+    }
+}
+
+/// The component whose lines a unit carries (log-grammar §4.3).
+fn component_of(unit: &str) -> &'static str {
+    for (part, component) in [
+        ("containerd", "containerd"),
+        ("crio", "crio"),
+        ("docker", "docker"),
+        ("kubelet", "kubelet"),
+        ("kubelite", "kubelet"),
+        ("k3s", "kubelet"),
+        ("rke2", "kubelet"),
+        ("k0s", "kubelet"),
+        ("microshift", "kubelet"),
+    ] {
+        if unit.contains(part) {
+            return component;
+        }
+    }
+    "journal"
+}
+
+#[cfg(test)]
+mod tests;

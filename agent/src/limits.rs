@@ -50,6 +50,7 @@ pub const IDENTITIES: usize = 4096;
 
 /// Failures that are being counted: every container of a full node with several messages each.
 pub const SERIES: usize = 1024;
+
 // Outbox.
 
 /// Encoded records on disk: at 700 bytes each some 90,000, days of failures of a bad node, and
@@ -191,3 +192,13 @@ pub const CNI_LEASES: usize = 65_536;
 
 /// Stack of a thread that looks at the node: it calls a few system calls and parses small files.
 pub const NODE_CHECK_STACK_BYTES: usize = 256 * 1024;
+
+/// The longest prefix of at most `bound` bytes that ends on a character boundary.
+#[must_use]
+pub fn cut(text: &str, bound: usize) -> (&str, bool) {
+    if text.len() <= bound {
+        return (text, false);
+    }
+    let end = (0..=bound).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    (text.get(..end).unwrap_or_default(), true)
+}

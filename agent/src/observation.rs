@@ -5,7 +5,7 @@ mod from_message;
 pub mod text;
 pub mod time;
 
-use crate::{record::Severity, redact, source::Micros};
+use crate::{redact, source::Micros};
 
 /// What one message told us.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -73,7 +73,7 @@ pub struct Writer {
     /// The journal unit.
     pub unit: Option<String>,
     /// The line's own level.
-    pub severity: Option<Severity>,
+    pub severity: Option<Level>,
     /// The level's own word, verbatim.
     pub severity_text: Option<String>,
     /// Base name of the source file.
@@ -86,11 +86,19 @@ pub struct Writer {
     pub number: u64,
 }
 
+/// The level that a line states; each of klog and logrus falls on the lowest of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Level {
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
 /// The closed list behind `podwhy.source.component`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
-#[expect(missing_docs, reason = "the names are the programs' own")]
 pub enum WriterComponent {
     Kubelet,
     Containerd,
@@ -126,7 +134,6 @@ impl WriterComponent {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
-#[expect(missing_docs, reason = "the names are the contract's own")]
 pub enum Form {
     #[default]
     Structured,

@@ -1,5 +1,11 @@
 //! What leaves: one table of attribute names for OTLP, terminal, page and JSON.
 
+pub mod attributes;
+mod json;
+pub mod names;
+
+pub use json::to_json;
+
 use crate::source::Micros;
 
 /// The closed list of event names (design 5.4).
@@ -77,4 +83,44 @@ pub struct Record {
     pub attributes: Vec<(std::borrow::Cow<'static, str>, Value)>,
     /// How long a full outbox keeps it.
     pub worth: Worth,
+}
+
+impl EventName {
+    /// The name without `podwhy.`: the `kind` of the JSON forms.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::SyncFailure => "sync_failure",
+            Self::Incident => "incident",
+            Self::Loss => "loss",
+            Self::Spike => "spike",
+            Self::NodeCheck => "node_check",
+        }
+    }
+}
+
+impl Record {
+    /// `log.record.uid` as it leaves: 32 hex digits.
+    #[must_use]
+    pub fn uid_text(&self) -> String {
+        use std::fmt::Write as _;
+        self.uid.iter().fold(String::with_capacity(32), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// The value of an attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&Value> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+impl Value {
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
 }

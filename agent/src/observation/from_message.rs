@@ -4,12 +4,11 @@
 use podwhy_parser::{self as parser, Component, Facts, Format, Message};
 
 use super::{
-    Details, Failure, Form, Kind, Observation, Pod, Writer, WriterComponent, text::Copier,
+    Details, Failure, Form, Kind, Level, Observation, Pod, Writer, WriterComponent, text::Copier,
     time::Times,
 };
 use crate::{
     limits,
-    record::Severity,
     source::{Line, Micros},
 };
 
@@ -109,7 +108,7 @@ fn writer(message: &Message<'_>, line: &Line<'_>, copier: &mut Copier) -> Writer
     Writer {
         component: component(frame.component),
         unit: short(line.unit),
-        severity: frame.severity.map(severity),
+        severity: frame.severity.map(level),
         severity_text: frame.severity_text.and_then(&mut short),
         file: frame.file.and_then(&mut short),
         line: frame.line,
@@ -132,15 +131,12 @@ fn component(component: Component) -> WriterComponent {
     }
 }
 
-/// klog has four levels, logrus more; each takes the lowest number of its range (otlp.md 1.6).
-fn severity(severity: parser::Severity) -> Severity {
+fn level(severity: parser::Severity) -> Level {
     match severity {
-        parser::Severity::Trace | parser::Severity::Debug | parser::Severity::Info => {
-            Severity::Info
-        }
-        parser::Severity::Warning => Severity::Warn,
-        parser::Severity::Error => Severity::Error,
-        parser::Severity::Fatal => Severity::Fatal,
+        parser::Severity::Trace | parser::Severity::Debug | parser::Severity::Info => Level::Info,
+        parser::Severity::Warning => Level::Warn,
+        parser::Severity::Error => Level::Error,
+        parser::Severity::Fatal => Level::Fatal,
     }
 }
 

@@ -33,20 +33,10 @@ impl Copier {
             self.cut = true;
         }
         let scrubbed = redact::scrub(&decoded.text, &mut self.redacted);
-        let (kept, is_cut) = cut(&scrubbed, bound);
+        let (kept, is_cut) = limits::cut(&scrubbed, bound);
         self.cut |= is_cut;
         Some(kept.to_owned())
     }
-}
-
-/// The longest prefix of at most `bound` bytes that ends on a character boundary.
-#[must_use]
-pub fn cut(text: &str, bound: usize) -> (&str, bool) {
-    if text.len() <= bound {
-        return (text, false);
-    }
-    let end = (0..=bound).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    (text.get(..end).unwrap_or_default(), true)
 }
 
 /// Takes what fits and drops what no terminal, page or label may see.

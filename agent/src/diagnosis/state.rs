@@ -1,0 +1,132 @@
+//! The engine's durable state as keys and values: what is held, counted and known, and the clocks.
+//!
+//! key := tag, then what names the entry; value := schema version, then postcard. An entry of
+//! another version or one that cannot be read is left out: the engine then starts without it.
+
+use super::{
+    Diagnosis, StateChange,
+    clock::Clock,
+    collapse::{Held, Told, Waiting},
+    identities::Known,
+    repeats::Series,
+};
+use crate::{
+    observation::time::{self, Zone},
+    source::Micros,
+};
+
+/// Raised when the form of any value changes.
+const VERSION: u8 = 1;
+
+/// First byte of a key.
+mod tag {
+    pub(super) const META: u8 = b'm';
+    pub(super) const WAITING: u8 = b'w';
+    pub(super) const TOLD: u8 = b't';
+    pub(super) const SERIES: u8 = b's';
+    pub(super) const IDENTITY: u8 = b'i';
+    pub(super) const ZONE: u8 = b'z';
+}
+
+/// What is one value and not many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Meta {
+    pub(super) clock: Clock,
+    pub(super) last_held: u64,
+    pub(super) network_down_at: Option<Micros>,
+}
+
+impl Diagnosis {
+    /// Hands on every entry of the durable state that changed since the last call.
+    pub fn changes(&mut self, sink: &mut dyn FnMut(StateChange)) {
+        if std::mem::take(&mut self.meta_changed) {
+            sink((vec![tag::META], Some(encode(&self.meta()))));
+        }
+        self.collapse.changes(&mut |number, held| {
+            // A number is only ever one of the two.
+            let (waiting, told) = match held {
+                Some(Held::Waiting(waiting)) => (Some(encode(waiting)), None),
+                Some(Held::Told(told)) => (None, Some(encode(told))),
+                None => (None, None),
+            };
+            let both = waiting.is_none() && told.is_none();
+            if waiting.is_some() || both {
+                sink((key(tag::WAITING, &number.to_be_bytes()), waiting));
+            }
+            if told.is_some() || both {
+                sink((key(tag::TOLD, &number.to_be_bytes()), told));
+            }
+        });
+        self.counting.changes(&mut |name, series| {
+            sink((key(tag::SERIES, name), series.map(encode)));
+        });
+        self.identities.changes(&mut |name, known| {
+            sink((key(tag::IDENTITY, name.as_bytes()), known.map(encode)));
+        });
+        self.times.changes(&mut |clock, zone| {
+            let name = postcard::to_stdvec(clock).unwrap_or_default();
+            sink((key(tag::ZONE, &name), zone.map(encode)));
+        });
+    }
+
+    /// Takes back what [`Diagnosis::changes`] handed on, before the first input. Returns how many
+    /// entries could not be read and were left out.
+    pub fn restore(&mut self, entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> usize {
+        let read = |(key, value): (Vec<u8>, Vec<u8>)| self.restore_one(&key, &value).is_none();
+        entries.into_iter().map(read).filter(|is_lost| *is_lost).count()
+    }
+
+    fn restore_one(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let (tag, name) = key.split_first()?;
+        match *tag {
+            tag::META => {
+                let meta: Meta = decode(value)?;
+                self.clock = meta.clock;
+                self.collapse.last = self.collapse.last.max(meta.last_held);
+                self.network_down_at = meta.network_down_at;
+            }
+            tag::WAITING => {
+                let number = u64::from_be_bytes(name.try_into().ok()?);
+                self.collapse.restore_waiting(number, decode::<Waiting>(value)?);
+            }
+            tag::TOLD => {
+                let number = u64::from_be_bytes(name.try_into().ok()?);
+                self.collapse.restore_told(number, decode::<Told>(value)?);
+            }
+            tag::SERIES => self.counting.restore(name.try_into().ok()?, decode::<Series>(value)?),
+            tag::IDENTITY => {
+                let name = String::from_utf8(name.to_vec()).ok()?;
+                self.identities.restore(name, decode::<Known>(value)?);
+            }
+            tag::ZONE => {
+                let clock: time::Clock = postcard::from_bytes(name).ok()?;
+                self.times.restore(clock, decode::<Zone>(value)?);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn meta(&self) -> Meta {
+        Meta {
+            clock: self.clock,
+            last_held: self.collapse.last,
+            network_down_at: self.network_down_at,
+        }
+    }
+}
+
+fn key(tag: u8, name: &[u8]) -> Vec<u8> {
+    [&[tag], name].concat()
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    // Plain structs into memory: postcard has no way to fail here; if it ever did, the entry would
+    // be left out at the next start, as any unreadable one.
+    postcard::to_extend(value, vec![VERSION]).unwrap_or_default()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
+    let (version, value) = value.split_first()?;
+    (*version == VERSION).then(|| postcard::from_bytes(value).ok()).flatten()
+}

@@ -1,0 +1,111 @@
+//! The one table of attribute names (otlp.md 2.4–2.6) and of their places in the JSON of terminal,
+//! page and `parse`. Names of the semantic conventions come from their crate.
+
+pub use opentelemetry_semantic_conventions::attribute::{
+    CODE_FILE_PATH, CODE_LINE_NUMBER, CONTAINER_ID, CONTAINER_IMAGE_NAME, ERROR_TYPE,
+    K8S_CONTAINER_NAME, K8S_CONTAINER_STATUS_REASON, K8S_CONTAINER_STATUS_STATE,
+    K8S_NAMESPACE_NAME, K8S_POD_NAME, K8S_POD_UID, K8S_VOLUME_NAME, LOG_FILE_PATH, LOG_IOSTREAM,
+    LOG_RECORD_ORIGINAL, LOG_RECORD_UID, PROCESS_PID,
+};
+
+/// `kubelet`, `containerd`, … (closed)
+pub const SOURCE_COMPONENT: &str = "podwhy.source.component";
+/// The journal unit.
+pub const SOURCE_UNIT: &str = "podwhy.source.unit";
+/// The source's own level, verbatim.
+pub const SOURCE_SEVERITY: &str = "podwhy.source.severity";
+/// When the journal received the line, where the line has a time of its own.
+pub const SOURCE_JOURNAL_TIME: &str = "podwhy.source.journal_time";
+
+/// The kubelet's word for the step, unknown ones verbatim.
+pub const SYNC_STEP: &str = "podwhy.sync.step";
+/// The kubelet's word for the reason.
+pub const SYNC_REASON: &str = "podwhy.sync.reason";
+/// What the step was for, as written.
+pub const SYNC_TARGET: &str = "podwhy.sync.target";
+/// Innermost message, unescaped and redacted.
+pub const SYNC_MESSAGE: &str = "podwhy.sync.message";
+/// Closed list of design 5.2.
+pub const SYNC_FORM: &str = "podwhy.sync.form";
+/// Place in an aggregate, from 0.
+pub const SYNC_INDEX: &str = "podwhy.sync.index";
+/// Length of the aggregate.
+pub const SYNC_OF: &str = "podwhy.sync.of";
+/// Exit code, where the line or its neighbours tell it.
+pub const SYNC_EXIT_CODE: &str = "podwhy.sync.exit_code";
+/// The back-off that the line names.
+pub const SYNC_BACKOFF_SECONDS: &str = "podwhy.sync.backoff_seconds";
+/// Sandbox id.
+pub const SYNC_SANDBOX_ID: &str = "podwhy.sync.sandbox_id";
+/// How many equal failures this record stands for; absent = 1.
+pub const SYNC_REPEATS: &str = "podwhy.sync.repeats";
+/// The first of the failures that a summary stands for.
+pub const SYNC_FIRST_SEEN: &str = "podwhy.sync.first_seen";
+/// The last of them.
+pub const SYNC_LAST_SEEN: &str = "podwhy.sync.last_seen";
+/// The line or a value was cut.
+pub const SYNC_TRUNCATED: &str = "podwhy.sync.truncated";
+
+/// Pod network ready.
+pub const NODE_CNI_READY: &str = "podwhy.node.cni.ready";
+/// Closed list, only when not ready.
+pub const NODE_CNI_REASON: &str = "podwhy.node.cni.reason";
+/// Free addresses of host-local.
+pub const NODE_CNI_LEASES_FREE: &str = "podwhy.node.cni.leases_free";
+/// Age of the node's facts when the failure happened.
+pub const NODE_AGE_SECONDS: &str = "podwhy.node.age_seconds";
+
+/// `suppressed`, `vacuumed`, …
+pub const LOSS_KIND: &str = "podwhy.loss.kind";
+/// How many lines are missing.
+pub const LOSS_LINES: &str = "podwhy.loss.lines";
+/// RFC 3339, UTC
+pub const LOSS_FROM: &str = "podwhy.loss.from";
+/// RFC 3339, UTC
+pub const LOSS_TO: &str = "podwhy.loss.to";
+/// The destination's configured name.
+pub const LOSS_DESTINATION: &str = "podwhy.loss.destination";
+
+/// Which check; closed.
+pub const CHECK_NAME: &str = "podwhy.check.name";
+/// `ok`, `degraded`, `failed`, `unknown`
+pub const CHECK_STATUS: &str = "podwhy.check.status";
+/// In the unit that the check's name ends in.
+pub const CHECK_VALUE: &str = "podwhy.check.value";
+/// In the same unit.
+pub const CHECK_THRESHOLD: &str = "podwhy.check.threshold";
+
+/// Where names of the conventions go in JSON (design 5.2).
+const PLACES: &[(&str, &[&str])] = &[
+    (K8S_NAMESPACE_NAME, &["pod", "namespace"]),
+    (K8S_POD_NAME, &["pod", "name"]),
+    (K8S_POD_UID, &["pod", "uid"]),
+    (K8S_CONTAINER_NAME, &["container"]),
+    (K8S_CONTAINER_STATUS_STATE, &["container_status", "state"]),
+    (K8S_CONTAINER_STATUS_REASON, &["container_status", "reason"]),
+    (CONTAINER_ID, &["container_id"]),
+    (CONTAINER_IMAGE_NAME, &["image"]),
+    (K8S_VOLUME_NAME, &["volume"]),
+    (ERROR_TYPE, &["error_type"]),
+    (CODE_FILE_PATH, &["source", "file"]),
+    (CODE_LINE_NUMBER, &["source", "line"]),
+    (PROCESS_PID, &["source", "pid"]),
+    (LOG_FILE_PATH, &["source", "path"]),
+    (LOG_IOSTREAM, &["source", "stream"]),
+    (LOG_RECORD_ORIGINAL, &["original"]),
+];
+
+/// The place of an attribute in the JSON of a record: the last part of its name for failures and
+/// incidents, nested by the parts in between for everything that belongs together.
+#[must_use]
+pub fn json_path(name: &str) -> Vec<&str> {
+    if let Some((_, path)) = PLACES.iter().find(|(known, _)| *known == name) {
+        return path.to_vec();
+    }
+    for flat in ["podwhy.sync.", "podwhy.incident."] {
+        if let Some(last) = name.strip_prefix(flat) {
+            return vec![last];
+        }
+    }
+    name.strip_prefix("podwhy.").unwrap_or(name).split('.').collect()
+}
