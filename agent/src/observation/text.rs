@@ -1,6 +1,6 @@
 //! Copies a borrowed text: decoded, bounded, freed of control characters, redacted, in this order.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use podwhy_parser::Text;
 
@@ -29,7 +29,7 @@ impl Copier {
     fn copy(&mut self, text: Text<'_>, bound: usize) -> Option<String> {
         // Redaction needs more than is kept: a secret across the bound must not lose its shape.
         let mut decoded = Bounded { text: String::new(), room: bound.saturating_mul(2) };
-        if decoded.write_str(text.raw()).is_err() {
+        if text.write_to(&mut decoded).is_err() {
             self.cut = true;
         }
         let scrubbed = redact::scrub(&decoded.text, &mut self.redacted);
