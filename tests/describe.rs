@@ -121,6 +121,7 @@ fn facts(facts: &Facts<'_>) -> Map<String, Value> {
     put(&mut all, "detail", text(facts.detail));
     put(&mut all, "count", facts.count);
     put(&mut all, "unit", text(facts.unit));
+    put(&mut all, "request", text(facts.request));
     all
 }
 

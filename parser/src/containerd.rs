@@ -22,10 +22,10 @@ pub(crate) fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
     let _complete = match message.what {
         What::ContainerdRunPodSandboxCalled
         | What::ContainerdRunPodSandboxReturned
-        | What::ContainerdRunPodSandboxFailed => run_pod_sandbox(text, &mut facts),
+        | What::ContainerdRunPodSandboxFailed => run_pod_sandbox(message, &mut facts),
         What::ContainerdCreateContainerCalled
         | What::ContainerdCreateContainerReturned
-        | What::ContainerdCreateContainerFailed => create_container(text, &mut facts),
+        | What::ContainerdCreateContainerFailed => create_container(message, &mut facts),
         What::ContainerdPullImageCalled
         | What::ContainerdPullImageReturned
         | What::ContainerdPullImageFailed
@@ -35,7 +35,7 @@ pub(crate) fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
         | What::ContainerdExitEvent
         | What::ContainerdExecExitEvent
         | What::ContainerdSandboxExitEvent
-        | What::ContainerdExitEventFailed => event(message.what, text, &mut facts),
+        | What::ContainerdExitEventFailed => event(message, &mut facts),
         What::ContainerdShimDisconnected
         | What::ContainerdShimCleanup
         | What::ContainerdShimLeaked => {
@@ -55,11 +55,12 @@ pub(crate) fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
 /// ```text
 /// "RunPodSandbox for " metadata (" returns sandbox id " Go string | " failed, error")?
 /// ```
-fn run_pod_sandbox<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
-    let (metadata, rest) = object::metadata(text.behind("RunPodSandbox for ")?)?;
+fn run_pod_sandbox<'a>(message: &Message<'a>, facts: &mut Facts<'a>) -> Option<()> {
+    let metadata = message.text.behind("RunPodSandbox for ")?;
+    let (metadata, rest) = object::metadata(metadata, message.truncated)?;
     facts.pod = metadata.pod();
     facts.attempt = metadata.attempt;
-    facts.sandbox_id = object::filled(Some(rest.behind(" returns sandbox id ")?.quoted()?.inside));
+    facts.sandbox_id = rest.behind(" returns sandbox id ")?.name();
     Some(())
 }
 
@@ -67,15 +68,15 @@ fn run_pod_sandbox<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
 /// "CreateContainer within sandbox " Go string " for " "container "? metadata
 ///     (" returns container id " Go string | " failed")?
 /// ```
-fn create_container<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
-    let sandbox = text.behind("CreateContainer within sandbox ")?.quoted()?;
-    facts.sandbox_id = object::filled(Some(sandbox.inside));
-    let rest = sandbox.rest.behind(" for ")?;
-    let (metadata, rest) = object::metadata(rest.behind("container ").unwrap_or(rest))?;
+fn create_container<'a>(message: &Message<'a>, facts: &mut Facts<'a>) -> Option<()> {
+    let rest = message.text.behind("CreateContainer within sandbox ")?;
+    facts.sandbox_id = rest.name();
+    let rest = rest.quoted()?.rest.behind(" for ")?;
+    let rest = rest.behind("container ").unwrap_or(rest);
+    let (metadata, rest) = object::metadata(rest, message.truncated)?;
     facts.container = metadata.name;
     facts.attempt = metadata.attempt;
-    let id = rest.behind(" returns container id ")?.quoted()?;
-    facts.container_id = object::filled(Some(id.inside));
+    facts.container_id = rest.behind(" returns container id ")?.name();
     Some(())
 }
 
@@ -84,10 +85,8 @@ fn create_container<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
 /// ```
 fn image<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
     let rest = text.behind("PullImage ").or_else(|| text.behind("Pulled image "))?;
-    let image = rest.quoted()?;
-    facts.image = object::filled(Some(image.inside));
-    let reference = image.rest.behind(" returns image reference ")?.quoted()?;
-    facts.detail = object::filled(Some(reference.inside));
+    facts.image = rest.name();
+    facts.detail = rest.quoted()?.rest.behind(" returns image reference ")?.name();
     Some(())
 }
 
@@ -106,46 +105,42 @@ fn cancelled_image<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
 /// ```text
 /// event := words "&" name "{" (Key ":" value ",")* "}" | words (key ":" value)*
 /// ```
-fn event<'a>(what: What, text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
-    let is_exit = !matches!(what, What::ContainerdTaskOom);
-    let mut id = None;
-    let (words, fields) = text.cut("event ")?;
-    if let Some((_, mut rest)) =
-        fields.cut("{").filter(|_| !fields.raw().starts_with("container_id"))
-    {
+fn event<'a>(message: &Message<'a>, facts: &mut Facts<'a>) -> Option<()> {
+    let (_, fields) = message.text.cut("event ")?;
+    if fields.raw().starts_with(['&', '\\']) {
+        let (_, mut rest) = fields.cut("{")?;
         while let Some((key, behind)) = rest.cut(":") {
             let (value, behind) = behind.cut(",")?;
-            set_event_field(key.raw(), value, &mut id, facts);
+            set_event_field(key.raw(), value, facts);
             rest = behind;
         }
     } else {
         let mut rest = fields;
-        facts.exit_code = is_exit.then_some(0);
+        facts.exit_code = (!message.truncated).then_some(0);
         while let Some((key, value, behind)) = proto_field(rest) {
-            set_event_field(key, value, &mut id, facts);
+            // A cut line may end in half a value.
+            if !(message.truncated && behind.is_empty()) {
+                set_event_field(key, value, facts);
+            }
             rest = behind;
         }
     }
-    if words.raw().starts_with("received sandbox") {
-        facts.sandbox_id = facts.container_id.take();
-    }
-    if !is_exit || matches!(what, What::ContainerdExecExitEvent) {
-        // The status of a probe's or a hook's process is not the container's.
-        facts.exit_code = None;
+    match message.what {
+        What::ContainerdSandboxExitEvent => {
+            facts.sandbox_id = facts.sandbox_id.or(facts.container_id.take());
+        }
+        // Some process died; or the status is that of a probe's or a hook's process.
+        What::ContainerdTaskOom | What::ContainerdExecExitEvent => facts.exit_code = None,
+        _ => {}
     }
     Some(())
 }
 
-fn set_event_field<'a>(
-    key: &str,
-    value: Text<'a>,
-    id: &mut Option<Text<'a>>,
-    facts: &mut Facts<'a>,
-) {
+fn set_event_field<'a>(key: &str, value: Text<'a>, facts: &mut Facts<'a>) {
     let number = || value.unsigned();
     match key {
         "container_id" | "ContainerID" => facts.container_id = object::filled(Some(value)),
-        "id" | "ID" => *id = Some(value),
+        "sandbox_id" | "SandboxID" => facts.sandbox_id = object::filled(Some(value)),
         "pid" | "Pid" => facts.victim_pid = number().and_then(|it| u32::try_from(it).ok()),
         "exit_status" | "ExitStatus" => {
             facts.exit_code = number().and_then(|it| i32::try_from(it).ok());
@@ -158,8 +153,8 @@ fn set_event_field<'a>(
 fn id<'a>(what: What, text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
     let quote = text.raw().find(['"', '\\'])?;
     let (_, rest) = text.raw().split_at_checked(quote)?;
-    let quoted = text.with_raw(rest).quoted()?;
-    let id = Some(quoted.inside).filter(|id| !id.raw().is_empty());
+    let id = text.with_raw(rest).name();
+    let rest = text.with_raw(rest).quoted()?.rest;
     match what {
         What::ContainerdStartContainerCalled
         | What::ContainerdStartContainerReturned
@@ -175,11 +170,11 @@ fn id<'a>(what: What, text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
         | What::ContainerdKillContainer => facts.container_id = id,
         What::ContainerdStopSignal => {
             facts.container_id = id;
-            facts.reason = quoted.rest.behind(" with signal ");
+            facts.reason = rest.behind(" with signal ");
         }
         What::ContainerdStopNotRunning => {
             facts.container_id = id;
-            facts.reason = quoted.rest.cut("current state ")?.1.quoted().map(|it| it.inside);
+            facts.reason = rest.cut("current state ")?.1.name();
         }
         What::ContainerdStopPodSandboxCalled
         | What::ContainerdStopPodSandboxReturned

@@ -62,7 +62,20 @@ pub(crate) fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
         // A line that was cut keeps what was read before the cut.
         let _complete = read(what, message.text, rest, &mut facts);
     }
+    if message.truncated && message.tail.is_empty() {
+        forget_halves(&mut facts);
+    }
     facts
+}
+
+/// The message itself was cut: an id that is no id and the last name are half.
+fn forget_halves(facts: &mut Facts<'_>) {
+    facts.container_id = facts.container_id.filter(|id| object::is_long_id(id.raw()));
+    facts.sandbox_id = facts.sandbox_id.filter(|id| object::is_long_id(id.raw()));
+    facts.image = None;
+    if facts.container.take().is_none() && facts.pod.uid.is_none() {
+        facts.pod = PodRef::default();
+    }
 }
 
 /// ```text

@@ -50,6 +50,12 @@ impl<'a> Text<'a> {
         Some(Quoted { inside, rest: self.with_raw(rest), is_closed })
     }
 
+    /// What stands in the Go string at the beginning, if it is whole and not empty.
+    pub(crate) fn name(self) -> Option<Self> {
+        let quoted = self.quoted()?;
+        (quoted.is_closed && !quoted.inside.is_empty()).then_some(quoted.inside)
+    }
+
     /// A number without a sign that is the whole text.
     pub(crate) fn unsigned(self) -> Option<u64> {
         crate::stamp::unsigned(self.raw())

@@ -1,7 +1,7 @@
 //! What a failed call of containerd means to the kubelet, and the ids inside its error text.
 //! Owns the step of a call (log-grammar §7) and the errors that begin with a name or an id (§11.3).
 
-use crate::object::{self, Reserved};
+use crate::object::{Reserved, reserved};
 use crate::{Facts, Failures, Message, SyncFailure, Text, What};
 
 /// The failure that the kubelet's `Error syncing pod` line will repeat. A failed status call or a
@@ -62,24 +62,22 @@ pub(super) fn read_error(facts: &mut Facts<'_>) -> Option<()> {
     };
     let (names, rest) =
         BEGINNINGS.iter().find_map(|(begin, names)| Some((names, error.behind(begin)?)))?;
-    let quoted = rest.quoted()?;
     match names {
         Names::Sandbox => {
-            facts.sandbox_id = facts.sandbox_id.or(object::filled(Some(quoted.inside)));
+            facts.sandbox_id = facts.sandbox_id.or(rest.name());
         }
         Names::Container => {
-            facts.container_id = facts.container_id.or(object::filled(Some(quoted.inside)));
+            facts.container_id = facts.container_id.or(rest.name());
         }
         Names::Reserved => {
-            let Reserved { container, pod, attempt } = object::reserved(quoted.inside)?;
+            let Reserved { container, pod, attempt } = reserved(rest.name()?)?;
             facts.container = facts.container.or(container);
             facts.pod.namespace = facts.pod.namespace.or(pod.namespace);
             facts.pod.name = facts.pod.name.or(pod.name);
             facts.pod.uid = facts.pod.uid.or(pod.uid);
             facts.attempt = facts.attempt.or(attempt);
             // The name's holder: an instance of the same container or sandbox.
-            let (_, holder) = quoted.rest.cut(" is reserved for ")?;
-            let holder = object::filled(Some(holder.quoted()?.inside));
+            let holder = rest.cut(" is reserved for ")?.1.name();
             if container.is_some() {
                 facts.container_id = facts.container_id.or(holder);
             } else {

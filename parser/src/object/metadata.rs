@@ -22,17 +22,18 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// The metadata at the beginning of `text`, and what follows it.
+/// The metadata at the beginning of `text`, and what follows it. Of a text that `is_cut` nothing is
+/// taken that may be half.
 ///
 /// ```text
 /// metadata := "&"? ("PodSandboxMetadata" | "ContainerMetadata") "{" (Key ":" value ",")* "}"     gogo
 ///           | (key ":" (Go string | number)) (" " " "? …)*                                       google
 /// ```
-pub(crate) fn metadata<'a>(text: Text<'a>) -> Option<(Metadata<'a>, Text<'a>)> {
+pub(crate) fn metadata<'a>(text: Text<'a>, is_cut: bool) -> Option<(Metadata<'a>, Text<'a>)> {
     // A JSON encoder escapes the ampersand.
     let bare = text.behind("&").or_else(|| text.behind("\\u0026")).unwrap_or(text);
     let gogo = bare.behind("PodSandboxMetadata{").or_else(|| bare.behind("ContainerMetadata{"));
-    let Some(mut rest) = gogo else { return google(text) };
+    let Some(mut rest) = gogo else { return google(text, is_cut) };
     let mut found = Metadata::default();
     loop {
         if let Some(rest) = rest.behind("}") {
@@ -45,12 +46,17 @@ pub(crate) fn metadata<'a>(text: Text<'a>) -> Option<(Metadata<'a>, Text<'a>)> {
     }
 }
 
-fn google<'a>(text: Text<'a>) -> Option<(Metadata<'a>, Text<'a>)> {
+fn google<'a>(text: Text<'a>, is_cut: bool) -> Option<(Metadata<'a>, Text<'a>)> {
     // google leaves out what is zero.
     let mut found = Metadata { attempt: Some(0), ..Metadata::default() };
     let mut rest = text;
     let mut count = 0;
     while let Some((key, value, behind)) = proto_field(rest) {
+        let is_half = is_cut && behind.is_empty();
+        if is_half {
+            found.attempt = None;
+            break;
+        }
         found.set(key, value);
         (rest, count) = (behind, count + 1);
     }

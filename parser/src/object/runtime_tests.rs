@@ -79,15 +79,18 @@ fn g60_both_metadata_forms_say_the_same_whatever_the_blanks() {
     let one = r#"name:"web-0" uid:"u" namespace:"shop" attempt:2 failed"#;
     let two = r#"name:"web-0"  uid:"u" namespace:"shop"  attempt:2 failed"#;
     for text in [gogo, one, two] {
-        let (found, rest) = metadata(Text::plain(text)).unwrap();
+        let (found, rest) = metadata(Text::plain(text), false).unwrap();
         assert_eq!(names(found.pod()), (Some("shop"), Some("web-0"), Some("u")), "{text}");
         assert_eq!((found.attempt, rest.raw()), (Some(2), " failed"), "{text}");
     }
-    let (found, rest) = metadata(Text::plain(r#"name:"c" returns"#)).unwrap();
+    let (found, rest) = metadata(Text::plain(r#"name:"c" returns"#), true).unwrap();
     assert_eq!((raw(found.name), found.attempt, rest.raw()), (Some("c"), Some(0), " returns"));
-    let (found, _) = metadata(Text::plain("\\u0026ContainerMetadata{Name:c,Attempt:1,}")).unwrap();
+    let (found, _) =
+        metadata(Text::plain("\\u0026ContainerMetadata{Name:c,Attempt:1,}"), true).unwrap();
     assert_eq!((raw(found.name), found.attempt), (Some("c"), Some(1)));
     for text in ["", "nil", "&PodSandboxMetadata{Name:web-0,Uid", "failed"] {
-        assert_eq!(metadata(Text::plain(text)), None, "{text}");
+        assert_eq!(metadata(Text::plain(text), false), None, "{text}");
     }
+    let (found, _) = metadata(Text::plain(r#"name:"web-0" uid:"7c1e"#), true).unwrap();
+    assert_eq!((raw(found.name), raw(found.uid), found.attempt), (Some("web-0"), None, None));
 }
