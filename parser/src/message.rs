@@ -218,7 +218,7 @@ impl<'a> Message<'a> {
     /// Everything that the line says about pods, containers, ids and times.
     #[must_use]
     pub fn facts(&self) -> Facts<'a> {
-        if self.what.is_of_runtime() {
+        if runtime::answers_for(self) {
             return runtime::facts(self);
         }
         kubelet::facts(self)
@@ -228,7 +228,7 @@ impl<'a> Message<'a> {
     /// `Related` line that repeats one.
     #[must_use]
     pub fn failures(&self) -> Failures<'a> {
-        if self.what.is_of_runtime() {
+        if runtime::answers_for(self) {
             return runtime::failures(self);
         }
         kubelet::failures(self)

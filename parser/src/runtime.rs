@@ -3,7 +3,7 @@
 //! Owns who is tried for which origin, and which of their files answers for a production.
 
 use crate::logrus::Line;
-use crate::{Component, Facts, Failures, Message, Origin, What};
+use crate::{Component, Facts, Failures, Format, Message, Origin, What};
 use crate::{containerd, cri_log, crio, docker, journald, kernel};
 
 mod kind;
@@ -63,6 +63,11 @@ fn logrus(origin: Origin, line: &str) -> Option<Message<'_>> {
         _ => What::Unknown,
     };
     Some(line.message(component, what))
+}
+
+/// The line came through this door: its pairs are not klog's, even if nothing else is known of it.
+pub(crate) const fn answers_for(message: &Message<'_>) -> bool {
+    message.what.is_of_runtime() || matches!(message.frame.format, Format::Logrus | Format::Cri)
 }
 
 /// The facts of a line of ours.
