@@ -18,7 +18,7 @@ pub const ORIGINS: [Origin; 8] = [
 ];
 
 /// The words that are ours and not the line's: steps and reasons of log-grammar §6.2.
-const OWN_WORDS: [&str; 41] = [
+const OWN_WORDS: &[&str] = &[
     "SyncPod",
     "WaitForNetwork",
     "WaitForVolumes",
@@ -47,6 +47,21 @@ const OWN_WORDS: [&str; 41] = [
     "StartContainer",
     "KillContainer",
     "RemoveContainer",
+    "CreatePodSandbox",
+    "KillPodSandbox",
+    "ConfigPodSandbox",
+    "CreatePodSandboxError",
+    "KillPodSandboxError",
+    "ConfigPodSandboxError",
+    "KillContainerError",
+    "CreateContainerError",
+    "RunContainerError",
+    "ErrImagePull",
+    "ImageInspectError",
+    "PostStartHookError",
+    "CrashLoopBackOff",
+    "UnexpectedAdmissionError",
+    "ImageGCFailed",
     "NetworkNotReady",
     "FailedMount",
     "FailedMapVolume",
@@ -95,6 +110,7 @@ fn every_text_lies_inside(message: &Message<'_>, input: &str) {
         facts.error,
         facts.detail,
         facts.unit,
+        facts.request,
     ];
     for text in texts.into_iter().flatten() {
         text_lies_inside(text, input);

@@ -167,9 +167,11 @@ fn named<'a>(name: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
 
 /// The failure that the kubelet's line will repeat.
 pub(crate) fn failures<'a>(message: &Message<'a>) -> Failures<'a> {
-    let step = match message.what {
-        What::CrioPodNameReserved => "CreatePodSandbox",
-        What::CrioContainerNameReserved | What::CrioContainerCreationError => "StartContainer",
+    let (step, reason) = match message.what {
+        What::CrioPodNameReserved => ("CreatePodSandbox", "CreatePodSandboxError"),
+        What::CrioContainerNameReserved | What::CrioContainerCreationError => {
+            ("StartContainer", "CreateContainerError")
+        }
         _ => return Failures::none(),
     };
     let facts = facts(message);
@@ -177,7 +179,7 @@ pub(crate) fn failures<'a>(message: &Message<'a>) -> Failures<'a> {
     Failures::single(SyncFailure {
         step: Text::plain(step),
         target: facts.container,
-        reason: None,
+        reason: Some(Text::plain(reason)),
         message: error,
         index: 0,
         of: 1,

@@ -34,7 +34,7 @@ impl<'a> Line<'a> {
         let (mut time, mut level, mut message) = (None, None, None);
         let mut pairs = TextPairs { rest: text, is_cut: false };
         let mut count = 0;
-        while let Some((key, value)) = pairs.next() {
+        for (key, value) in pairs.by_ref() {
             match key {
                 "time" if time.is_none() => time = Some(value),
                 "level" if level.is_none() => level = Some(value.raw()),
@@ -61,8 +61,7 @@ impl<'a> Line<'a> {
     /// ```
     fn json(line: &'a str) -> Option<Self> {
         let (mut time, mut level, mut message) = (None, None, None);
-        let mut members = Members::of(line)?;
-        while let Some((key, value)) = members.next() {
+        for (key, value) in Members::of(line)? {
             match key {
                 "time" => time = value.string(),
                 "level" => level = value.string().map(|it| it.raw()),

@@ -4,17 +4,16 @@
 use crate::object::{Reserved, reserved};
 use crate::{Facts, Failures, Message, SyncFailure, Text, What};
 
-/// The failure that the kubelet's `Error syncing pod` line will repeat. A failed status call or a
-/// clean-up behind a failed call repeats none.
+/// The failure that the kubelet's `Error syncing pod` line will repeat, under the kubelet's words
+/// for this call. A failed status call, removal or clean-up repeats none.
 pub(crate) fn failures<'a>(message: &Message<'a>) -> Failures<'a> {
-    let step = match message.what {
-        What::ContainerdRunPodSandboxFailed => "CreatePodSandbox",
-        What::ContainerdCreateContainerFailed
-        | What::ContainerdStartContainerFailed
-        | What::ContainerdPullImageFailed => "StartContainer",
-        What::ContainerdStopContainerFailed => "KillContainer",
-        What::ContainerdStopPodSandboxFailed => "KillPodSandbox",
-        What::ContainerdRemoveContainerFailed => "RemoveContainer",
+    let (step, reason) = match message.what {
+        What::ContainerdRunPodSandboxFailed => ("CreatePodSandbox", "CreatePodSandboxError"),
+        What::ContainerdCreateContainerFailed => ("StartContainer", "CreateContainerError"),
+        What::ContainerdStartContainerFailed => ("StartContainer", "RunContainerError"),
+        What::ContainerdPullImageFailed => ("StartContainer", "ErrImagePull"),
+        What::ContainerdStopContainerFailed => ("KillContainer", "KillContainerError"),
+        What::ContainerdStopPodSandboxFailed => ("KillPodSandbox", "KillPodSandboxError"),
         _ => return Failures::none(),
     };
     let facts = super::facts(message);
@@ -22,7 +21,7 @@ pub(crate) fn failures<'a>(message: &Message<'a>) -> Failures<'a> {
     Failures::single(SyncFailure {
         step: Text::plain(step),
         target: facts.container,
-        reason: None,
+        reason: Some(Text::plain(reason)),
         message: error,
         index: 0,
         of: 1,

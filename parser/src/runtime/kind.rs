@@ -12,6 +12,14 @@ impl What {
 
     /// Kinds of the productions behind this door; a call that merely began is a plain line.
     pub(crate) const fn kind_of_runtime(self) -> Kind {
+        if (self as u16) < Self::CrioRunningSandbox as u16 {
+            self.kind_of_containerd()
+        } else {
+            self.kind_of_others()
+        }
+    }
+
+    const fn kind_of_containerd(self) -> Kind {
         match self {
             Self::ContainerdRunPodSandboxFailed
             | Self::ContainerdCreateContainerFailed
@@ -26,12 +34,7 @@ impl What {
             | Self::ContainerdContainerStatusFailed
             | Self::ContainerdExecSyncFailed
             | Self::ContainerdDestroyNetworkFailed
-            | Self::ContainerdSandboxCleanupFailed
-            | Self::CrioPodNameReserved
-            | Self::CrioContainerNameReserved
-            | Self::CrioSandboxNotYetFinished
-            | Self::CrioContainerNotYetFinished
-            | Self::CrioContainerCreationError => Kind::Related,
+            | Self::ContainerdSandboxCleanupFailed => Kind::Related,
             Self::ContainerdRunPodSandboxReturned
             | Self::ContainerdCreateContainerReturned
             | Self::ContainerdStartContainerReturned
@@ -41,8 +44,33 @@ impl What {
             | Self::ContainerdRemovePodSandboxReturned
             | Self::ContainerdPullImageReturned
             | Self::ContainerdPulledImage
-            | Self::ContainerdNetworkTornDown
-            | Self::CrioRanSandbox
+            | Self::ContainerdNetworkTornDown => Kind::Progress,
+            Self::ContainerdStopContainerCalled
+            | Self::ContainerdStopSignal
+            | Self::ContainerdKillContainer
+            | Self::ContainerdTaskOom
+            | Self::ContainerdExitEvent
+            | Self::ContainerdSandboxExitEvent
+            | Self::ContainerdExitEventFailed => Kind::Kill,
+            Self::ContainerdStatusFailed
+            | Self::ContainerdListFailed
+            | Self::ContainerdCniLoadFailed
+            | Self::ContainerdStarting
+            | Self::ContainerdBooted
+            | Self::ContainerdStopping => Kind::Node,
+            // Shim lines stand at every normal exit (G63).
+            _ => Kind::Line,
+        }
+    }
+
+    const fn kind_of_others(self) -> Kind {
+        match self {
+            Self::CrioPodNameReserved
+            | Self::CrioContainerNameReserved
+            | Self::CrioSandboxNotYetFinished
+            | Self::CrioContainerNotYetFinished
+            | Self::CrioContainerCreationError => Kind::Related,
+            Self::CrioRanSandbox
             | Self::CrioStoppedSandbox
             | Self::CrioRemovedSandbox
             | Self::CrioCreatedContainer
@@ -50,14 +78,7 @@ impl What {
             | Self::CrioStoppedContainer
             | Self::CrioRemovedContainer
             | Self::CrioPulledImage => Kind::Progress,
-            Self::ContainerdStopContainerCalled
-            | Self::ContainerdStopSignal
-            | Self::ContainerdKillContainer
-            | Self::ContainerdTaskOom
-            | Self::ContainerdExitEvent
-            | Self::ContainerdSandboxExitEvent
-            | Self::ContainerdExitEventFailed
-            | Self::CrioStoppingContainer
+            Self::CrioStoppingContainer
             | Self::KernelOomInvoked
             | Self::KernelOomMemcg
             | Self::KernelOomGlobal
@@ -68,13 +89,7 @@ impl What {
             | Self::KernelOomGroup
             | Self::KernelOomReaped
             | Self::KernelSegfault => Kind::Kill,
-            Self::ContainerdStatusFailed
-            | Self::ContainerdListFailed
-            | Self::ContainerdCniLoadFailed
-            | Self::ContainerdStarting
-            | Self::ContainerdBooted
-            | Self::ContainerdStopping
-            | Self::CrioStarting
+            Self::CrioStarting
             | Self::KernelTaskBlocked
             | Self::KernelConntrackFull
             | Self::KernelNetdeviceBusy
@@ -92,7 +107,6 @@ impl What {
             | Self::SystemdRestarting
             | Self::SystemdUnitOom => Kind::Node,
             Self::JournaldSuppressed | Self::JournaldMissedKernel => Kind::Loss,
-            // Shim lines stand at every normal exit (G63).
             _ => Kind::Line,
         }
     }
