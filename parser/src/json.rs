@@ -36,6 +36,11 @@ impl<'a> Members<'a> {
         Some(Self { rest: object.strip_prefix('{')? })
     }
 
+    /// Nothing is left to read.
+    pub(crate) const fn ended() -> Self {
+        Self { rest: "" }
+    }
+
     /// What is not read yet: empty or blank behind the object's end.
     pub(crate) const fn rest(&self) -> &'a str {
         self.rest

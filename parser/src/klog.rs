@@ -3,9 +3,10 @@
 //! Owns §3.2 to §3.7; what a message means is the kubelet's.
 
 pub(crate) mod pairs;
+pub(crate) mod wrapped;
 
 use crate::message::{Component, Ends, Format, Frame, Message, Severity, Stamp, What};
-use crate::{Text, kubelet, quoted};
+use crate::{Text, klog_json, kubelet, quoted};
 
 /// What a header says.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,26 @@ pub(crate) fn parse<'a>(text: Text<'a>, component: Component) -> Option<Message<
     };
     let rest = text.with_raw(header.message);
     Some(structured(frame, rest).unwrap_or_else(|| kubelet::printf(frame, rest)))
+}
+
+/// A line of the kubelet's unit, as it stands in a journal's `MESSAGE`.
+///
+/// ```text
+/// line := klog | klog JSON | k0s wrapper | "kubelet " klog (MicroShift) | panic
+/// ```
+#[inline]
+pub(crate) fn of_kubelet(line: &str) -> Option<Message<'_>> {
+    parse(Text::plain(line), Component::Kubelet).or_else(|| unusual(line))
+}
+
+fn unusual(line: &str) -> Option<Message<'_>> {
+    match line.as_bytes().first()? {
+        b'{' => klog_json::parse(line),
+        b't' => wrapped::k0s(line),
+        b'k' => parse(Text::plain(line.strip_prefix("kubelet ")?), Component::Kubelet),
+        b'p' | b'f' => wrapped::panic(line),
+        _ => None,
+    }
 }
 
 /// The line begins with a klog header.

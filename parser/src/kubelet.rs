@@ -15,6 +15,7 @@ mod volume;
 
 use crate::klog::pairs::Pairs;
 use crate::message::{Ends, Format, Frame, Message, Severity, What};
+use crate::object::Pods;
 use crate::{Facts, Failures, Text};
 
 pub(crate) use volume::error_of_detail;
@@ -35,21 +36,23 @@ pub(crate) fn structured(frame: &Frame<'_>, text: Text<'_>, tail: Text<'_>) -> W
     }
 }
 
-/// The production of a JSON line.
-pub(crate) fn json(text: Text<'_>, object: &str) -> What {
+/// A JSON line: what it is. A printf call has its whole text in `msg`.
+pub(crate) fn json(message: Message<'_>) -> Message<'_> {
+    let (text, object) = (message.text, message.tail.raw());
     let what = match text.as_plain().and_then(table::lookup) {
         Some(what) => what,
         None if text == "Unhandled Error" => unhandled(Pairs::of_json(object)),
-        // A printf call has its whole text in `msg`.
         None => legacy::classify(text),
     };
-    match what {
+    let what = match what {
         What::PlegEvent => Pairs::of_json(object)
             .find(|(key, _)| *key == "event")
             .map_or(what, |(_, event)| sync_loop::pleg(event.text())),
         What::SyncLoopProbe => sync_loop::probe(Pairs::of_json(object)),
         what => what,
-    }
+    };
+    let twin = handle_error::StartFailed::of(text).filter(|_| what == What::StartFailed);
+    Message { what, text: twin.map_or(text, |twin| twin.shown), ..message }
 }
 
 /// `"Unhandled Error" err=…`: what the error says (G52).
@@ -95,6 +98,15 @@ pub(crate) fn pairs<'a>(message: &Message<'a>) -> Pairs<'a> {
         Format::KlogJson => Pairs::of_json(message.tail.raw()),
         _ => Pairs::of_text(message.tail.with_raw("")),
     }
+}
+
+/// The pods of a line that lists some.
+pub(crate) fn pods<'a>(message: &Message<'a>) -> Pods<'a> {
+    let list = match is_printf(message.frame.format) {
+        true => legacy::pods(message.what, message.text),
+        false => facts::value(message, "pods"),
+    };
+    Pods::of(list.unwrap_or(Text::plain("")))
 }
 
 /// Everything that a kubelet line says.

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod containerd;
+mod continuation;
 pub mod cri_log;
 mod crio;
 mod cursor;
@@ -15,22 +16,27 @@ mod journald;
 mod json;
 mod kernel;
 mod klog;
+mod klog_json;
 mod kubelet;
 mod logrus;
 pub mod message;
 mod object;
 mod piece;
 pub mod pod_path;
+mod prefix;
 mod quoted;
 mod runtime;
 mod stamp;
 pub mod sync_error;
 pub mod text;
 
+pub use continuation::{breaks_message, closes_block, continues_block, starts_message};
 pub use klog::pairs::{Pairs, Value};
+pub use klog::wrapped::unwrap_k0s;
 pub use message::{
     Component, Ends, Facts, Format, Frame, Kind, Message, Origin, PodRef, Severity, Stamp, What,
 };
+pub use object::Pods;
 pub use sync_error::{Failures, SyncFailure};
 pub use text::Text;
 
@@ -44,10 +50,33 @@ pub fn parse(line: &str) -> Option<Message<'_>> {
 /// together (blocks, dumps) are joined by `\n` beforehand.
 #[must_use]
 pub fn parse_from(origin: Origin, text: &str) -> Option<Message<'_>> {
-    if matches!(origin, Origin::Any | Origin::Kubelet)
-        && let Some(message) = klog::parse(Text::plain(text), Component::Kubelet)
-    {
-        return Some(message);
+    match origin {
+        Origin::Kubelet => klog::of_kubelet(text),
+        Origin::Any => any(text),
+        _ => runtime::parse_from(origin, text),
     }
-    runtime::parse_from(origin, text)
+}
+
+/// Every form, first without and then behind a transport prefix.
+fn any(text: &str) -> Option<Message<'_>> {
+    if let Some(message) = bare(text) {
+        return Some(message.without_pager_mark());
+    }
+    let (prefix, rest) = prefix::strip(text)?;
+    let mut message = match prefix.origin() {
+        Origin::Any => bare(rest),
+        origin => runtime::parse_from(origin, rest).or_else(|| bare(rest)),
+    }?;
+    message.frame.prefix_stamp = prefix.stamp.or(message.frame.prefix_stamp);
+    message.frame.host = prefix.host;
+    message.frame.pid = message.frame.pid.or(prefix.pid);
+    Some(message.without_pager_mark())
+}
+
+fn bare(text: &str) -> Option<Message<'_>> {
+    // A Go panic in a paste may be anyone's.
+    klog::of_kubelet(text)
+        .filter(|message| message.what != What::KubeletPanic || message.frame.stamp.is_some())
+        .or_else(|| klog::wrapped::embedded(text))
+        .or_else(|| runtime::parse_from(Origin::Any, text))
 }

@@ -1,6 +1,7 @@
 //! What one line says: its frame, its kind, and the facts that stand in it.
 
 use crate::klog::pairs::Pairs;
+use crate::object::Pods;
 use crate::{Failures, Text, kubelet, runtime};
 
 mod what;
@@ -213,6 +214,31 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn pairs(&self) -> Pairs<'a> {
         kubelet::pairs(self)
+    }
+
+    /// The pods of a line that lists some (`pods=`, `SyncLoop (ADD, …)`, evictions).
+    ///
+    /// ```
+    /// let line = r#"I0317 10:20:40.118203    2148 eviction_manager.go:417] "Eviction manager: pods ranked for eviction" pods=["shop/web-0","billing/ledger-0"]"#;
+    /// let message = podwhy_parser::parse(line).unwrap();
+    /// assert_eq!(message.pods().count(), 2);
+    /// assert_eq!(message.pods().next().unwrap().namespace.unwrap(), "shop");
+    /// ```
+    #[must_use]
+    pub fn pods(&self) -> Pods<'a> {
+        kubelet::pods(self)
+    }
+
+    /// A pager ends a line that it cut with `>` (G11): that is no part of the line.
+    pub(crate) fn without_pager_mark(self) -> Self {
+        if !self.truncated {
+            return self;
+        }
+        let cut = |text: Text<'a>| match text.raw().strip_suffix('>') {
+            Some(raw) => text.with_raw(raw),
+            None => text,
+        };
+        Self { text: cut(self.text), tail: cut(self.tail), ..self }
     }
 
     /// Everything that the line says about pods, containers, ids and times.

@@ -6,12 +6,14 @@ use crate::{PodRef, Text, cursor::Cursor, quoted};
 
 mod cgroup;
 mod metadata;
+mod pods;
 mod reserved;
 #[cfg(test)]
 mod runtime_tests;
 
 pub(crate) use cgroup::{Cgroup, cgroup};
 pub(crate) use metadata::{metadata, proto_field};
+pub use pods::Pods;
 pub(crate) use reserved::{Reserved, reserved};
 
 /// A pod name has up to 253 characters, a namespace 63; a `_` stands between.

@@ -4,6 +4,7 @@
 
 use memchr::memmem;
 
+use crate::klog_json::FRAME_KEYS;
 use crate::text::{Base, decode::without_indent};
 use crate::{Text, json, quoted};
 
@@ -125,7 +126,9 @@ impl<'a> Iterator for Pairs<'a> {
                 found.map(|(key, value, _)| (key, value))
             }
             Rest::Json(members) => {
-                let (key, value) = members.next()?;
+                let (key, value) = members
+                    .find(|(key, _)| !FRAME_KEYS.contains(key))
+                    .or_else(|| cut_member(members))?;
                 let value = match value {
                     json::Value::String(text) => Value::Quoted(text),
                     json::Value::Raw(raw) => Value::Raw(Text::plain(raw)),
@@ -134,6 +137,20 @@ impl<'a> Iterator for Pairs<'a> {
             }
         }
     }
+}
+
+/// The last member of an object that was cut inside of its string.
+///
+/// ```text
+/// cut := [","] '"' key '":"' text
+/// ```
+fn cut_member<'a>(members: &mut json::Members<'a>) -> Option<(&'a str, json::Value<'a>)> {
+    let rest = members.rest();
+    let rest = rest.strip_prefix(',').unwrap_or(rest).strip_prefix('"')?;
+    let (key, inside) = rest.split_once("\":\"")?;
+    *members = json::Members::ended();
+    let is_cut = quoted::close(inside, 0).is_none() && !key.contains('"');
+    is_cut.then(|| (key, json::Value::String(Text::new(inside, Base::Json, 0))))
 }
 
 /// The length of the key that `raw` begins with.

@@ -4,6 +4,7 @@
 
 use super::{eviction, handle_error, is_printf, legacy, probe, sync_loop, volume};
 use crate::message::{Format, Message, What};
+use crate::object::Pods;
 use crate::{Facts, PodRef, Text, kubelet, object, stamp};
 
 /// The last value of `key` (G18).
@@ -184,6 +185,13 @@ fn read_pair<'a>(facts: &mut Facts<'a>, key: &str, value: Text<'a>) {
             facts.error = facts.error.or(some);
         }
         "message" | "output" | "containerMessage" => facts.detail = some,
+        "pods" => {
+            // Several pods name none for sure.
+            let mut pods = Pods::of(value);
+            if let (Some(pod), None) = (pods.next(), pods.next()) {
+                facts.pod = pod;
+            }
+        }
         "event" => read_event(facts, value),
         "numErrs" => facts.count = value.raw().parse().ok(),
         "cgroupName" => facts.unit = some,

@@ -3,6 +3,7 @@
 //! Owns which text counts as the message of a line without a clause.
 
 use super::{facts, handle_error, is_printf, legacy, volume};
+use crate::json::Members;
 use crate::message::{Format, Kind, Message, What};
 use crate::{Failures, SyncFailure, Text};
 
@@ -32,9 +33,17 @@ pub(super) fn of<'a>(message: &Message<'a>) -> Failures<'a> {
 pub(super) fn twin_text<'a>(message: &Message<'a>) -> Option<Text<'a>> {
     match is_printf(message.frame.format) {
         true => Some(message.tail),
-        false => facts::value(message, "err")
-            .or_else(|| (message.frame.format == Format::KlogJson).then_some(message.text)),
+        false => facts::value(message, "err").or_else(|| json_text(message)),
     }
+}
+
+/// `msg` of a JSON line, whole: a twin's `text` shows its tail only.
+fn json_text<'a>(message: &Message<'a>) -> Option<Text<'a>> {
+    if message.frame.format != Format::KlogJson {
+        return None;
+    }
+    let mut members = Members::of(message.tail.raw())?;
+    members.find(|(key, _)| *key == "msg").and_then(|(_, value)| value.string())
 }
 
 fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {

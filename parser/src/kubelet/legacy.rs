@@ -155,3 +155,29 @@ pub(super) fn not_admitted<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<
     facts.error = Some(cursor.rest().trim_end());
     Some(())
 }
+
+/// The list of a printf line: quoted behind `): `, or at the end of an eviction line.
+pub(super) fn pods(what: What, text: Text<'_>) -> Option<Text<'_>> {
+    let mut cursor = Cursor::of(text);
+    match what {
+        What::EvictionRanked => {
+            cursor.skip_past("eviction: ")?;
+            Some(cursor.rest().trim_end())
+        }
+        What::EvictionCleaning => {
+            cursor.skip_past("pods ")?;
+            let raw = cursor.raw();
+            let ends = [" evicted, waiting", " successfully cleaned", " to be cleaned"];
+            ends.iter().find_map(|end| raw.split_once(end)).map(|(list, _)| text.with_raw(list))
+        }
+        What::SyncLoopAdd
+        | What::SyncLoopUpdate
+        | What::SyncLoopReconcile
+        | What::SyncLoopDelete
+        | What::SyncLoopRemove => {
+            cursor.skip_past("): ")?;
+            cursor.quoted()
+        }
+        _ => None,
+    }
+}
