@@ -18,6 +18,13 @@ pub(super) fn is_last(message: &Message<'_>, key: &str) -> bool {
 }
 
 pub(super) fn of<'a>(message: &Message<'a>) -> Facts<'a> {
+    let mut facts = of_line(message);
+    read_failures(message, &mut facts);
+    facts
+}
+
+/// Without what the failures add: those are made from these.
+pub(super) fn of_line<'a>(message: &Message<'a>) -> Facts<'a> {
     let mut facts = Facts::default();
     for (key, value) in kubelet::pairs(message) {
         read_pair(&mut facts, key, value.text());
@@ -46,7 +53,6 @@ pub(super) fn of<'a>(message: &Message<'a>) -> Facts<'a> {
         What::SystemCgroupFailed => facts.unit = facts.unit.or(facts.container.take()),
         _ => {}
     }
-    read_failures(message, &mut facts);
     facts
 }
 

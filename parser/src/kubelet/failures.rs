@@ -69,7 +69,7 @@ fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {
 
 /// The line itself is the failure; its `err` may be a sync error in turn.
 fn alone<'a>(message: &Message<'a>) -> Failures<'a> {
-    let facts = facts::of(message);
+    let facts = facts::of_line(message);
     if let Some(error) = facts.error
         && (matches!(
             message.what,

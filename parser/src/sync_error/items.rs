@@ -53,6 +53,9 @@ pub(crate) struct Items<'a> {
     whole: Text<'a>,
     is_list: bool,
     is_done: bool,
+    /// No string behind here ends an item: looked for once, or a line full of broken items would
+    /// take quadratic time.
+    no_more_ends: bool,
 }
 
 impl<'a> Items<'a> {
@@ -66,7 +69,7 @@ impl<'a> Items<'a> {
         if is_list {
             let _ = cursor.eat("[");
         }
-        Self { cursor, whole, is_list, is_done: false }
+        Self { cursor, whole, is_list, is_done: false, no_more_ends: false }
     }
 
     /// The last item, or the list around all of them, has no end.
@@ -98,6 +101,85 @@ impl<'a> Items<'a> {
         self.cursor = Cursor::of(text.with_raw(rest));
         text.with_raw(other).trim_end()
     }
+
+    /// ```text
+    /// item := "failed to " Q(step) " for " Q(target) " with " reason ": " Q(message)
+    /// ```
+    ///
+    /// What the line's end cut off is absent, and the item says that it is truncated.
+    fn clause(&mut self) -> Option<SyncFailure<'a>> {
+        let around = self.cursor.rest();
+        let (_, step) = self.cursor.nom((tag("failed to "), quoted_in(around)))?;
+        if !step.is_closed {
+            return None;
+        }
+        let mut item = SyncFailure::alone("", None, around.with_raw(""));
+        item.step = step.inside;
+        let behind_step = self.cursor;
+        let Some((_, target)) = self.cursor.nom((tag(" for "), quoted_in(around))) else {
+            return cut_short(&mut self.cursor, " for ", item);
+        };
+        if !target.is_closed {
+            item.truncated = true;
+            return Some(item);
+        }
+        item.target = Some(target.inside);
+        if self.cursor.nom(tag(" with ").map(|_| ())).is_none() {
+            let cut = cut_short(&mut self.cursor, " with ", item);
+            if cut.is_none() {
+                self.cursor = behind_step;
+            }
+            return cut;
+        }
+        Some(self.reason_and_message(item))
+    }
+
+    /// The reason can be any text, quotes included: it ends at the `: ` before the quoted string that
+    /// ends the item (G33).
+    fn reason_and_message(&mut self, item: SyncFailure<'a>) -> SyncFailure<'a> {
+        let around = self.cursor.rest();
+        let raw = around.raw();
+        let mut candidate = None;
+        let mut is_end_found = false;
+        let mut from = 0;
+        while let Some(string) = next_string(around, from) {
+            let is_behind_colon = raw.get(..string.start).is_some_and(|head| head.ends_with(": "));
+            if is_behind_colon {
+                let ends_item = !string.is_closed || ends_item(raw, string.end, self.is_list);
+                if ends_item {
+                    candidate = Some(string);
+                    is_end_found = true;
+                    break;
+                }
+                candidate = candidate.or(Some(string));
+                if self.no_more_ends {
+                    break;
+                }
+            }
+            from = string.end;
+        }
+        self.no_more_ends |= !is_end_found;
+        let Some(string) = candidate else {
+            // No message: the line ended in the reason.
+            self.cursor = Cursor::of(around.with_raw(""));
+            let reason = raw.split_once(": ").map(|(reason, _)| around.with_raw(reason));
+            return SyncFailure { reason, truncated: true, ..item };
+        };
+        self.cursor = Cursor::of(around.with_raw(raw.get(string.end..).unwrap_or_default()));
+        let reason = raw.get(..string.start - 2).unwrap_or_default();
+        let mut message = string.inside;
+        let reason = match reason.split_once(": ") {
+            Some((word, detail)) if REASONS.contains(&word) => {
+                if message.is_empty() {
+                    message = around.with_raw(detail);
+                }
+                word
+            }
+            _ => reason,
+        };
+        let reason = Some(around.with_raw(reason));
+        SyncFailure { reason, message, truncated: !string.is_closed, ..item }
+    }
 }
 
 impl<'a> Iterator for Items<'a> {
@@ -116,7 +198,7 @@ impl<'a> Iterator for Items<'a> {
             }
         }
         let before = self.cursor;
-        if let Some(item) = clause(&mut self.cursor, self.is_list) {
+        if let Some(item) = self.clause() {
             self.is_done = !self.is_list;
             return Some(item);
         }
@@ -129,38 +211,6 @@ impl<'a> Iterator for Items<'a> {
         }
         Some(clauseless::failure(other, self.whole))
     }
-}
-
-/// ```text
-/// item := "failed to " Q(step) " for " Q(target) " with " reason ": " Q(message)
-/// ```
-///
-/// What the line's end cut off is absent, and the item says that it is truncated.
-fn clause<'a>(cursor: &mut Cursor<'a>, is_in_list: bool) -> Option<SyncFailure<'a>> {
-    let around = cursor.rest();
-    let (_, step) = cursor.nom((tag("failed to "), quoted_in(around)))?;
-    if !step.is_closed {
-        return None;
-    }
-    let mut item = SyncFailure::alone("", None, around.with_raw(""));
-    item.step = step.inside;
-    let behind_step = *cursor;
-    let Some((_, target)) = cursor.nom((tag(" for "), quoted_in(around))) else {
-        return cut_short(cursor, " for ", item);
-    };
-    if !target.is_closed {
-        item.truncated = true;
-        return Some(item);
-    }
-    item.target = Some(target.inside);
-    if cursor.nom(tag(" with ").map(|_| ())).is_none() {
-        let cut = cut_short(cursor, " with ", item);
-        if cut.is_none() {
-            *cursor = behind_step;
-        }
-        return cut;
-    }
-    Some(reason_and_message(cursor, item, is_in_list))
 }
 
 /// The line ended before or inside `literal`: the item keeps what it has.
@@ -176,51 +226,6 @@ fn cut_short<'a>(
     }
     *cursor = Cursor::of(cursor.rest().with_raw(""));
     Some(SyncFailure { truncated: true, ..item })
-}
-
-/// The reason can be any text, quotes included: it ends at the `: ` before the quoted string that
-/// ends the item (G33).
-fn reason_and_message<'a>(
-    cursor: &mut Cursor<'a>,
-    item: SyncFailure<'a>,
-    is_in_list: bool,
-) -> SyncFailure<'a> {
-    let around = cursor.rest();
-    let raw = around.raw();
-    let mut candidate = None;
-    let mut from = 0;
-    while let Some(string) = next_string(around, from) {
-        let is_behind_colon = raw.get(..string.start).is_some_and(|head| head.ends_with(": "));
-        if is_behind_colon {
-            let ends_item = !string.is_closed || ends_item(raw, string.end, is_in_list);
-            if ends_item {
-                candidate = Some(string);
-                break;
-            }
-            candidate = candidate.or(Some(string));
-        }
-        from = string.end;
-    }
-    let Some(string) = candidate else {
-        // No message: the line ended in the reason.
-        *cursor = Cursor::of(around.with_raw(""));
-        let reason = raw.split_once(": ").map(|(reason, _)| around.with_raw(reason));
-        return SyncFailure { reason, truncated: true, ..item };
-    };
-    *cursor = Cursor::of(around.with_raw(raw.get(string.end..).unwrap_or_default()));
-    let reason = raw.get(..string.start - 2).unwrap_or_default();
-    let mut message = string.inside;
-    let reason = match reason.split_once(": ") {
-        Some((word, detail)) if REASONS.contains(&word) => {
-            if message.is_empty() {
-                message = around.with_raw(detail);
-            }
-            word
-        }
-        _ => reason,
-    };
-    let reason = Some(around.with_raw(reason));
-    SyncFailure { reason, message, truncated: !string.is_closed, ..item }
 }
 
 /// A quoted string inside a text, by its delimiters.
