@@ -142,7 +142,7 @@ fn disagreements(case: &Case) -> String {
     if case.ambiguous {
         return said;
     }
-    differ("message", &case.message, &message.text.to_string(), &mut said);
+    text(case, &message, &mut said);
     let structured = case.kind == "structured";
     let format = if structured { Format::KlogStructured } else { Format::KlogPrintf };
     differ("format", &format!("{format:?}"), &format!("{:?}", message.frame.format), &mut said);
@@ -153,6 +153,22 @@ fn disagreements(case: &Case) -> String {
     facts(case, &message, &mut said);
     failures(case, &message, &mut said);
     said
+}
+
+/// The whole text, but of a container's dump only what follows it: the spec is never shown (G54).
+fn text(case: &Case, message: &Message<'_>, said: &mut String) {
+    let text = message.text.to_string();
+    if case.message.contains("container &Container{") {
+        differ("dump", &false, &text.contains("&Container{"), said);
+        differ(
+            "tail",
+            &true,
+            &(!text.is_empty() && case.message.trim_end().ends_with(&text)),
+            said,
+        );
+    } else {
+        differ("message", &case.message, &text, said);
+    }
 }
 
 fn header(case: &Case, message: &Message<'_>, said: &mut String) {
@@ -229,7 +245,12 @@ fn failures(case: &Case, message: &Message<'_>, said: &mut String) {
         differ("reason", &truth.reason, &found.reason.map(|it| it.to_string()), said);
         // Where the message is the tail of a block, its last newline is lost with the block's.
         let (message, truth) = (found.message.to_string(), truth.message.trim_end_matches('\n'));
-        differ("message", truth, message.trim_end_matches('\n'), said);
+        let message = message.trim_end_matches('\n');
+        // A volume operation is told whole: which operation failed, for which volume, and why.
+        match case.volume.is_some() && message.ends_with(&format!(" : {truth}")) {
+            true => {}
+            false => differ("message", truth, message, said),
+        }
         differ("of", &case.failures.len(), &usize::from(found.of), said);
     }
 }

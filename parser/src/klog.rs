@@ -207,10 +207,15 @@ fn ending(tail: Text<'_>) -> Ending {
     match tail.raw().as_bytes() {
         [] => Ending::Whole,
         [.., b'=', b'<'] => Ending::Open,
-        // A quote behind another byte than `=` or a backslash closes.
-        [.., before, b'"'] if !matches!(before, b'=' | b'\\') && tail.level() == 0 => Ending::Whole,
+        // A quote behind another byte than these closes.
+        [.., before, b'"'] if tail.level() == 0 && !opens_or_escapes(*before) => Ending::Whole,
         _ => Ending::Unsure,
     }
+}
+
+/// What stands before an opening quote, in a pair or in a JSON value, or makes a quote a letter.
+const fn opens_or_escapes(before: u8) -> bool {
+    matches!(before, b'=' | b'\\' | b'{' | b'[' | b',' | b':')
 }
 
 #[cfg(test)]

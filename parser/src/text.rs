@@ -175,9 +175,9 @@ impl<'a> Text<'a> {
         self.depth as u32 + matches!(self.base, Base::Json) as u32
     }
 
-    /// The slice without the blanks and newlines at its end.
-    pub(crate) fn trim_end(self) -> Self {
-        self.with_raw(self.raw.trim_end())
+    /// The slice without the newlines at its end; blanks are the writer's.
+    pub(crate) fn trim_newlines(self) -> Self {
+        self.with_raw(self.raw.trim_end_matches(['\n', '\r']))
     }
 }
 

@@ -92,8 +92,9 @@ impl<'a> Pairs<'a> {
             return self.block(lines);
         }
         let raw = text.raw();
-        self.is_cut |= raw.is_empty();
-        let (value, rest) = raw.split_at_checked(raw_length(text)).unwrap_or((raw, ""));
+        let (length, is_open) = raw_length(text);
+        self.is_cut |= raw.is_empty() || is_open;
+        let (value, rest) = raw.split_at_checked(length).unwrap_or((raw, ""));
         (Value::Raw(text.with_raw(value)), rest)
     }
 
@@ -167,8 +168,8 @@ pub(crate) fn begins_pair(raw: &str) -> bool {
 }
 
 /// Where an unquoted value ends: before the next ` key=` outside of brackets; where no pair
-/// follows, at the first blank outside of brackets (G21).
-fn raw_length(text: Text<'_>) -> usize {
+/// follows, at the first blank outside of brackets (G21). Tells too whether a bracket is left open.
+fn raw_length(text: Text<'_>) -> (usize, bool) {
     let raw = text.raw();
     let bytes = raw.as_bytes();
     let level = text.level();
@@ -180,10 +181,10 @@ fn raw_length(text: Text<'_>) -> usize {
         match byte {
             b'[' | b'{' => open += 1,
             b']' | b'}' => open = open.saturating_sub(1),
-            b'\n' if open == 0 => return first_blank.unwrap_or(at),
+            b'\n' if open == 0 => return (first_blank.unwrap_or(at), false),
             b' ' if open == 0 => {
                 if raw.get(at..).is_some_and(begins_pair) {
-                    return at;
+                    return (at, false);
                 }
                 first_blank = first_blank.or(Some(at));
             }
@@ -206,7 +207,7 @@ fn raw_length(text: Text<'_>) -> usize {
         }
         at += 1;
     }
-    if open > 0 { bytes.len() } else { first_blank.unwrap_or(bytes.len()) }
+    if open > 0 { (bytes.len(), true) } else { (first_blank.unwrap_or(bytes.len()), false) }
 }
 
 #[cfg(test)]

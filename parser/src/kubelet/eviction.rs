@@ -26,7 +26,7 @@ pub(super) fn read<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<What> {
         ("must evict pod(s) to reclaim ", What::EvictionMustEvict),
     ] {
         if cursor.eat(words) {
-            facts.reason = Some(cursor.rest().trim_end()).filter(|word| !word.is_empty());
+            facts.reason = Some(cursor.rest().trim_newlines()).filter(|word| !word.is_empty());
             return Some(what);
         }
     }

@@ -12,9 +12,9 @@ pub(super) fn value<'a>(message: &Message<'a>, key: &str) -> Option<Text<'a>> {
     kubelet::pairs(message).filter(|(name, _)| *name == key).last().map(|(_, value)| value.text())
 }
 
-/// `key` is the last of the line: a cut is a cut of its value.
-pub(super) fn is_last(message: &Message<'_>, key: &str) -> bool {
-    kubelet::pairs(message).last().is_some_and(|(name, _)| name == key)
+/// The last key of the line: a cut is a cut of its value.
+pub(super) fn last_key<'a>(message: &Message<'a>) -> Option<&'a str> {
+    kubelet::pairs(message).last().map(|(name, _)| name)
 }
 
 pub(super) fn of<'a>(message: &Message<'a>) -> Facts<'a> {
@@ -26,8 +26,13 @@ pub(super) fn of<'a>(message: &Message<'a>) -> Facts<'a> {
 /// Without what the failures add: those are made from these.
 pub(super) fn of_line<'a>(message: &Message<'a>) -> Facts<'a> {
     let mut facts = Facts::default();
-    for (key, value) in kubelet::pairs(message) {
-        read_pair(&mut facts, key, value.text());
+    let mut pairs = kubelet::pairs(message).peekable();
+    while let Some((key, value)) = pairs.next() {
+        // Half a name is another name: of a value that was cut only words are kept.
+        let is_cut = message.truncated && pairs.peek().is_none();
+        if !is_cut || matches!(key, "err" | "error" | "message" | "output") {
+            read_pair(&mut facts, key, value.text());
+        }
     }
     if is_printf(message.frame.format) || message.frame.format == Format::KlogJson {
         read_text(message, &mut facts);
@@ -105,7 +110,7 @@ fn read_text<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
         What::ErrorSyncingPod => {
             if let Some(line) = legacy::error_syncing_pod(text) {
                 facts.pod = line.pod;
-                facts.error = Some(line.error.trim_end());
+                facts.error = Some(line.error.trim_newlines());
             }
         }
         What::ProbeFailed | What::ProbeErrored => {
@@ -120,8 +125,8 @@ fn read_text<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
         What::PodNotAdmitted => {
             let _ = legacy::not_admitted(text, facts);
         }
-        What::BackOffRestarting => facts.error = Some(text.trim_end()),
-        What::SyncErrorRepeated => facts.error = Some(message.tail.trim_end()),
+        What::BackOffRestarting => facts.error = Some(text.trim_newlines()),
+        What::SyncErrorRepeated => facts.error = Some(message.tail.trim_newlines()),
         What::PlegEvent
         | What::PlegStarted
         | What::PlegDied
@@ -145,7 +150,7 @@ fn read_text<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
         facts.error = Some(error.with_raw(raw.strip_suffix("; skipping pod").unwrap_or(raw)));
     }
     if message.what == What::OrphanedPod && facts.error.is_none() {
-        facts.error = Some(text.trim_end());
+        facts.error = Some(text.trim_newlines());
     }
 }
 

@@ -8,9 +8,20 @@ use crate::message::{Format, Kind, Message, What};
 use crate::{Failures, SyncFailure, Text};
 
 pub(super) fn of<'a>(message: &Message<'a>) -> Failures<'a> {
-    if !matches!(message.kind(), Kind::SyncFailure | Kind::Related) {
+    // A device's failed operation is a failure too, of no pod.
+    if !matches!(message.kind(), Kind::SyncFailure | Kind::Related)
+        && message.what != What::DeviceOperationFailed
+    {
         return Failures::none();
     }
+    // Half a message is a cut one; what stands before the last pair is whole.
+    let ends_in_message = ["err", "message", "output"];
+    let is_cut = message.truncated
+        && facts::last_key(message).is_some_and(|key| ends_in_message.contains(&key));
+    whole(message).cut(is_cut)
+}
+
+fn whole<'a>(message: &Message<'a>) -> Failures<'a> {
     match message.what {
         What::ErrorSyncingPod => error_syncing_pod(message),
         What::StartFailed | What::SyncErrorRepeated | What::InitContainerRemoveFailed => {
@@ -20,6 +31,7 @@ pub(super) fn of<'a>(message: &Message<'a>) -> Failures<'a> {
             }
         }
         What::VolumeOperationFailed
+        | What::DeviceOperationFailed
         | What::ReconcilerOperationFailed
         | What::VolumeOperationRepeated => {
             let error = facts::value(message, "err");
@@ -59,12 +71,10 @@ fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {
             None => Failures::none(),
         };
     };
-    let is_cut = message.truncated && facts::is_last(message, "err");
     let causes = facts::value(message, "errCauses");
     causes
         .and_then(|causes| Failures::of_causes(causes.raw()))
         .unwrap_or_else(|| Failures::of(error))
-        .cut(is_cut)
 }
 
 /// The line itself is the failure; its `err` may be a sync error in turn.
@@ -80,7 +90,7 @@ fn alone<'a>(message: &Message<'a>) -> Failures<'a> {
     }
     let Some((step, reason)) = message.what.step() else { return Failures::none() };
     let text = facts.error.or(facts.detail).unwrap_or(message.text);
-    let failure = SyncFailure::alone(step, reason, text.trim_end());
+    let failure = SyncFailure::alone(step, reason, text.trim_newlines());
     let own_reason = match message.what {
         What::PodAdmissionDenied | What::PodNotAdmitted => facts.reason,
         _ => None,
@@ -89,7 +99,6 @@ fn alone<'a>(message: &Message<'a>) -> Failures<'a> {
         "StartContainer" | "KillContainer" => facts.container,
         _ => None,
     };
-    let truncated = message.truncated;
     let reason = own_reason.or(failure.reason);
-    Failures::single(SyncFailure { target, reason, truncated, ..failure })
+    Failures::single(SyncFailure { target, reason, ..failure })
 }

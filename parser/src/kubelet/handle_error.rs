@@ -42,7 +42,7 @@ pub(super) struct StartFailed<'a> {
     pod: Option<Text<'a>>,
     reason: Option<Text<'a>>,
     message: Text<'a>,
-    /// From `start failed` on: all of it that may be shown.
+    /// All of it that may be shown: of a dump, from `start failed` on.
     pub(super) shown: Text<'a>,
     /// The tail is not there: the dump goes on, or was cut.
     pub(super) is_cut: bool,
@@ -53,17 +53,15 @@ impl<'a> StartFailed<'a> {
         let mut cursor = Cursor::of(text);
         KINDS.into_iter().find(|kind| cursor.eat(kind))?;
         if cursor.eat("start failed: ") {
-            let shown = cursor.rest();
-            return Some(Self::behind(cursor, None, None, shown));
+            return Some(Self::behind(cursor, None, None, text));
         }
         if cursor.raw().starts_with("&Container{") {
             return Some(Self::of_dump(cursor));
         }
         let container = cursor.run(|character| character != ' ');
-        let shown = text.with_raw(cursor.raw().strip_prefix(' ')?);
         cursor.take(FAILED_IN_POD)?;
         let pod = cursor.until(": ")?;
-        Some(Self::behind(cursor, Some(container), Some(pod), shown))
+        Some(Self::behind(cursor, Some(container), Some(pod), text))
     }
 
     /// The identity stands at the very end (G53). What a pod puts into its own spec or what a
@@ -100,8 +98,15 @@ impl<'a> StartFailed<'a> {
         shown: Text<'a>,
     ) -> Self {
         let reason = cursor.until(": ");
-        let message = cursor.rest().trim_end();
-        Self { container, pod, reason, message, shown: shown.trim_end(), is_cut: reason.is_none() }
+        let message = cursor.rest().trim_newlines();
+        Self {
+            container,
+            pod,
+            reason,
+            message,
+            shown: shown.trim_newlines(),
+            is_cut: reason.is_none(),
+        }
     }
 
     pub(super) fn fill(&self, facts: &mut Facts<'a>) {

@@ -46,7 +46,7 @@ pub(super) fn read<'a>(text: Text<'a>, facts: &mut Facts<'a>) {
         true => Some(cursor.rest()),
         false => cursor.skip_past(separator).map(|()| cursor.rest()),
     };
-    facts.error = error.map(Text::trim_end).filter(|error| !error.is_empty());
+    facts.error = error.map(Text::trim_newlines).filter(|error| !error.is_empty());
     if facts.pod == PodRef::default()
         && let Some(pod) = object::find_pod(text)
     {
@@ -152,7 +152,7 @@ pub(super) fn not_admitted<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<
     let mut cursor = Cursor::of(text);
     cursor.take("Failed to admit pod ")?;
     facts.pod = object::pod_value(cursor.until(" - ")?);
-    facts.error = Some(cursor.rest().trim_end());
+    facts.error = Some(cursor.rest().trim_newlines());
     Some(())
 }
 
@@ -162,7 +162,7 @@ pub(super) fn pods(what: What, text: Text<'_>) -> Option<Text<'_>> {
     match what {
         What::EvictionRanked => {
             cursor.skip_past("eviction: ")?;
-            Some(cursor.rest().trim_end())
+            Some(cursor.rest().trim_newlines())
         }
         What::EvictionCleaning => {
             cursor.skip_past("pods ")?;

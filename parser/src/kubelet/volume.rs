@@ -96,18 +96,18 @@ pub(super) fn read<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
         cursor.skip_past(" ")?;
         let object = cursor.until(": ")?;
         facts.pod.namespace = object::pod_value(object).namespace;
-        facts.error = Some(cursor.rest().trim_end());
+        facts.error = Some(cursor.rest().trim_newlines());
         return Some(());
     }
     if cursor.eat("Error preparing data for projected volume ") {
         facts.volume = cursor.until(" for pod ");
         facts.pod = object::pod_value(cursor.until(": ")?);
-        facts.error = Some(cursor.rest().trim_end());
+        facts.error = Some(cursor.rest().trim_newlines());
         return Some(());
     }
     for head in ["Error creating atomic writer: ", "kubernetes.io/csi: "] {
         if cursor.eat(head) {
-            facts.error = Some(cursor.rest().trim_end());
+            facts.error = Some(cursor.rest().trim_newlines());
             return Some(());
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn failure<'a>(text: Text<'a>, error: Option<Text<'a>>) -> SyncFailur
     let (step, reason) = step(named.raw());
     // The reconciler's text ends with the error too, but may be cut there.
     let message = if Detail::of(named).is_some() { named } else { error.unwrap_or(named) };
-    SyncFailure::alone(step, reason, message.trim_end())
+    SyncFailure::alone(step, reason, message.trim_newlines())
 }
 
 /// §6.2: which step an operation belongs to.
@@ -166,7 +166,7 @@ impl<'a> Operation<'a> {
             Some(detail) if quoted.raw().trim_end().is_empty() => detail,
             _ => cursor.rest(),
         };
-        Some(Self { uid: uid_of_key(key), backoff_seconds, detail: detail.trim_end() })
+        Some(Self { uid: uid_of_key(key), backoff_seconds, detail: detail.trim_newlines() })
     }
 
     fn names_a_pod(&self) -> bool {
@@ -225,7 +225,7 @@ impl<'a> Detail<'a> {
         } else if cursor.eat(" on node ") || cursor.eat(" from node ") {
             cursor.quoted()?;
         }
-        let error = (cursor.eat(" : ") || cursor.eat(": ")).then(|| cursor.rest().trim_end());
+        let error = (cursor.eat(" : ") || cursor.eat(": ")).then(|| cursor.rest().trim_newlines());
         Some(Self { volume, name, uid, error })
     }
 

@@ -60,7 +60,7 @@ pub(crate) struct Items<'a> {
 
 impl<'a> Items<'a> {
     pub(crate) fn of(error: Text<'a>) -> Self {
-        let whole = error.trim_end();
+        let whole = error.trim_newlines();
         let mut cursor = Cursor::of(whole);
         while PREFIXES.iter().any(|prefix| cursor.eat(prefix)) {}
         let is_list = cursor.raw().strip_prefix('[').is_some_and(|inside| {
@@ -99,7 +99,7 @@ impl<'a> Items<'a> {
         let end = other_length(text);
         let (other, rest) = text.raw().split_at_checked(end).unwrap_or((text.raw(), ""));
         self.cursor = Cursor::of(text.with_raw(rest));
-        text.with_raw(other).trim_end()
+        text.with_raw(other).trim_newlines()
     }
 
     /// ```text
