@@ -39,56 +39,55 @@ pub(crate) fn parse(line: &str) -> Option<Message<'_>> {
     Some(Message { frame, what, ends: Ends::Here, text, tail, truncated: false })
 }
 
-/// printk's records end at 1 KiB; a longer line is not searched for words in its middle.
-const MAX_KERNEL_LINE_BYTES: usize = 2 * 1024;
-
-/// Words that stand somewhere behind a name of the process's or device's own choosing.
-const INSIDE: [(&str, What); 6] = [
-    (" invoked oom-killer: ", What::KernelOomInvoked),
-    (": segfault at ", What::KernelSegfault),
-    ("conntrack: table full", What::KernelConntrackFull),
-    (" blocked for more than ", What::KernelTaskBlocked),
-    ("emounting filesystem read-only", What::KernelRemountedReadOnly),
-    ("hutting down filesystem", What::KernelFilesystemShutdown),
-];
-
-const BEGINNINGS: [(&str, What); 6] = [
+const BEGINNINGS: [(&str, What); 9] = [
     ("oom_reaper: reaped process ", What::KernelOomReaped),
     ("unregister_netdevice: waiting for ", What::KernelNetdeviceBusy),
+    ("nf_conntrack: table full", What::KernelConntrackFull),
+    ("nf_conntrack: nf_conntrack: table full", What::KernelConntrackFull),
+    ("ip_conntrack: table full", What::KernelConntrackFull),
     ("EXT4-fs error", What::KernelFilesystemError),
+    ("EXT3-fs error", What::KernelFilesystemError),
     ("Buffer I/O error on ", What::KernelIoError),
     ("cgroup: fork rejected by pids controller in ", What::KernelForkRejected),
-    ("Tasks in ", What::KernelOomGroup),
 ];
 
+/// A process's name has at most 15 bytes, and so do its ids: what names one first says what
+/// happened soon after.
+const MAX_NAMED_BYTES: usize = 64;
+
+/// One pass over the beginnings; a line is searched only behind a beginning that promises a find.
 fn what(text: &str) -> Option<What> {
     if let Some(what) = oom::what(text) {
         return Some(what);
     }
     if let Some((_, what)) = BEGINNINGS.iter().find(|(begin, _)| text.starts_with(begin)) {
-        let is_kill =
-            *what != What::KernelOomGroup || text.contains(" are going to be killed due to ");
-        return is_kill.then_some(*what);
+        return Some(*what);
     }
-    if text.len() > MAX_KERNEL_LINE_BYTES {
+    if text.starts_with("INFO: task ") || text.starts_with("task ") {
+        return text.contains(" blocked for more than ").then_some(What::KernelTaskBlocked);
+    }
+    let named = text.as_bytes().get(..MAX_NAMED_BYTES).unwrap_or(text.as_bytes());
+    if memmem::find(named, b" invoked oom-killer: ").is_some() {
+        return Some(What::KernelOomInvoked);
+    }
+    if memmem::find(named, b"]: segfault at ").is_some() {
+        return Some(What::KernelSegfault);
+    }
+    of_filesystem(text)
+}
+
+/// ```text
+/// (name "-fs" | "XFS") " (" device "): " …
+/// ```
+fn of_filesystem(text: &str) -> Option<What> {
+    let (name, rest) = text.split_once(" (")?;
+    if !(name.ends_with("-fs") || name == "XFS") {
         return None;
     }
-    let (_, what) = INSIDE
-        .iter()
-        .find(|(words, _)| memmem::find(text.as_bytes(), words.as_bytes()).is_some())?;
-    let is_of_device =
-        matches!(what, What::KernelRemountedReadOnly | What::KernelFilesystemShutdown);
-    let is_known = match what {
-        // `<comm>[N]: segfault`, `INFO: task <comm>:N blocked`
-        What::KernelSegfault => text.contains("]: segfault at "),
-        What::KernelTaskBlocked => text.contains("task "),
-        What::KernelConntrackFull => {
-            text.starts_with("nf_conntrack: ") || text.starts_with("ip_conntrack: ")
-        }
-        What::KernelOomInvoked => text.contains(" invoked oom-killer: gfp_mask="),
-        _ => !is_of_device || text.contains('('),
-    };
-    is_known.then_some(*what)
+    if rest.contains("emounting filesystem read-only") {
+        return Some(What::KernelRemountedReadOnly);
+    }
+    rest.contains("hutting down filesystem").then_some(What::KernelFilesystemShutdown)
 }
 
 /// Everything that a kernel line says.

@@ -26,6 +26,10 @@ pub(super) fn what(text: &str) -> Option<What> {
     if text.starts_with("Killed process ") {
         return Some(What::KernelKilled);
     }
+    if text.starts_with("Tasks in ") {
+        let is_group = text.contains(" are going to be killed due to memory.oom.group");
+        return is_group.then_some(What::KernelOomGroup);
+    }
     let is_limit =
         text.starts_with("Task in ") && text.contains(" killed as a result of limit of ");
     is_limit.then_some(What::KernelTaskOverLimit)
