@@ -21,7 +21,37 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Reads a line that is logrus from its first byte on; needs a level and a message.
     pub(crate) fn parse(line: &'a str) -> Option<Self> {
-        if line.starts_with('{') { Self::json(line) } else { Self::text(Text::plain(line)) }
+        if line.starts_with('{') {
+            return Self::json(line);
+        }
+        Self::usual(line).or_else(|| Self::text(Text::plain(line)))
+    }
+
+    /// The order that every logrus writer has, read without looking for keys.
+    ///
+    /// ```text
+    /// line := "time=" Go string " level=" word " msg=" (Go string | raw) (" " pair)*
+    /// ```
+    #[inline]
+    fn usual(line: &'a str) -> Option<Self> {
+        let rest = line.strip_prefix("time=\"")?;
+        let (time, rest) = rest.split_at_checked(memchr::memchr(b'"', rest.as_bytes())?)?;
+        let rest = rest.strip_prefix("\" level=")?;
+        let (level, rest) = rest.split_at_checked(memchr::memchr(b' ', rest.as_bytes())?)?;
+        let rest = Text::plain(rest.strip_prefix(" msg=")?);
+        let (message, tail, is_closed) = match rest.quoted() {
+            Some(quoted) => (quoted.inside, quoted.rest, quoted.is_closed),
+            None => {
+                let (message, tail) = rest.take(|byte| byte != b' ' && byte != b'\n');
+                (message, tail, true)
+            }
+        };
+        // Only a quoted value of the tail can be cut in a way that shows.
+        let has_quotes = memchr::memchr(b'"', tail.raw().as_bytes()).is_some();
+        let pairs = TextPairs { rest: tail, is_cut: !is_closed };
+        let truncated = !is_closed || (has_quotes && pairs.into_is_cut());
+        let (time, severity) = (civil(Text::plain(time)), severity(level)?);
+        Some(Self { time, severity, level, message, tail, truncated })
     }
 
     /// Reads the text form, which may itself stand inside quotes (CRI-O).

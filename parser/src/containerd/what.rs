@@ -1,8 +1,6 @@
 //! Which production a message of containerd is: by its first word, then by how it ends.
 //! Owns no facts.
 
-use memchr::memmem;
-
 use crate::object::proto_field;
 use crate::{Text, What};
 
@@ -86,7 +84,7 @@ fn outcome(rest: &str, called: What, returned: What, failed: What) -> What {
     if has_failed(rest) {
         return failed;
     }
-    if memmem::find(rest.as_bytes(), b" returns ").is_some() {
+    if rest.contains(" returns ") {
         return returned;
     }
     called
