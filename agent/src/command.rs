@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod check;
+mod config;
+
 /// Done; for `parse`, something was found.
 pub const DONE: u8 = 0;
 /// Something failed.
@@ -34,10 +37,35 @@ Start here:
 Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 64 bad configuration.";
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Check(check::Check),
+    Config(config::Config),
+}
 
 /// Runs one command to its end.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
-    match cli.command {}
+    match cli.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+    }
+}
+
+/// `field=value`, as `--set` takes it.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (field, value) = text.split_once('=').ok_or("write it as field=value")?;
+    Ok((field.trim().to_owned(), value.to_owned()))
+}
+
+/// Says what went wrong.
+#[expect(clippy::print_stderr, reason = "commands talk to people; what went wrong goes here")]
+fn complain(what: &impl std::fmt::Display) {
+    eprintln!("podwhy: {what}");
+}
+
+/// Writes a result. A reader that has seen enough (`| head`) is no failure.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _reader_is_gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

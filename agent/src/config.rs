@@ -58,6 +58,8 @@ pub struct Loaded {
     pub path: Option<std::path::PathBuf>,
     /// Worth a warning: variables that look like ours and are not.
     pub warnings: Vec<String>,
+    /// The environment without the `OTEL_…` variables that a flag or a variable of ours beats.
+    pub environment: Environment,
 }
 
 /// The environment as a map, so that tests pass their own.
@@ -98,7 +100,8 @@ pub fn load(
         Some(variable) => Error::Setting { name: variable.clone(), field: field.to_owned(), why },
         None => Error::value(&name, &text, field, why),
     })?;
-    Ok(Loaded { config, path, warnings })
+    let environment = overlay::without_beaten(environment, &from);
+    Ok(Loaded { config, path, warnings, environment })
 }
 
 /// Reads one file's text, without environment and without [`validate`].
@@ -132,7 +135,9 @@ pub fn variable(field: &str) -> String {
 /// Those of the YAML writer.
 pub fn effective(config: &Config) -> anyhow::Result<String> {
     let mut shown = config.clone();
-    shown.export.endpoint = shown.export.endpoint.map(|endpoint| section::masked(&endpoint));
+    for endpoint in [&mut shown.export.endpoint, &mut shown.export.logs_endpoint] {
+        *endpoint = endpoint.as_deref().map(section::masked);
+    }
     Ok(serde_saphyr::to_string(&shown)?)
 }
 

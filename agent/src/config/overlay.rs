@@ -79,6 +79,23 @@ impl Applied {
     }
 }
 
+/// What remains of the specification's variables: a flag or a variable of ours says the same thing
+/// more closely.
+pub(super) fn without_beaten(
+    environment: &Environment,
+    from: &BTreeMap<String, String>,
+) -> Environment {
+    let is_beaten = |name: &str| {
+        let Some(rest) = name.strip_prefix("OTEL_EXPORTER_OTLP_") else { return false };
+        let field = rest.strip_prefix("LOGS_").unwrap_or(rest).to_ascii_lowercase();
+        // An endpoint of ours beats both forms of theirs.
+        let forms = [format!("export.{field}"), format!("export.logs_{field}")];
+        forms.iter().any(|form| from.contains_key(form))
+    };
+    let kept = environment.iter().filter(|(name, _)| !is_beaten(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// A text can be meant as text, or as a number, a truth or null. Text last, so that its error, which
 /// says what the field wants, is the one that is told.
 fn readings(text: &str) -> impl Iterator<Item = Value> {

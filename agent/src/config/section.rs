@@ -44,16 +44,15 @@ impl State {
 pub struct Journal {
     /// Off: the journal is not opened.
     pub enabled: bool,
-    /// Folders that hold journals; those that exist are read.
-    pub folders: Vec<PathBuf>,
-    /// Units that are believed (`_SYSTEMD_UNIT`, run by root).
+    /// Holds `var/log/journal` and `run/log/journal`; both are read where they exist.
+    pub root: PathBuf,
+    /// One folder of journal files instead of those two.
+    pub folder: Option<PathBuf>,
+    /// Units that are believed when root runs them: `name`, or `name=component` for one that is not
+    /// known.
     pub units: Vec<String>,
-    /// Syslog identifiers that are looked at, so that what is not believed can be counted.
-    pub identifiers: Vec<String>,
-    /// Whether the kernel's own lines are read (killed for want of memory, failing disks).
-    pub kernel: bool,
-    /// libsystemd by path, where the loader does not find it by name.
-    pub library: Option<PathBuf>,
+    /// libsystemd by name or by path.
+    pub library: PathBuf,
     /// Where to begin when there is no position yet.
     pub first_read: FirstRead,
     /// How fast to read what piled up.
@@ -92,58 +91,35 @@ impl Default for Catchup {
 }
 
 /// The kubelet and the runtimes under every name that a distribution gives them (log-grammar 4.3).
-const UNITS: [&str; 22] = [
+const UNITS: [&str; 18] = [
     "kubelet.service",
-    "kubelet-wrapper.service",
-    "containerd.service",
-    "crio.service",
-    "docker.service",
-    "cri-docker.service",
     "k3s.service",
     "k3s-agent.service",
     "rke2-server.service",
     "rke2-agent.service",
     "k0sworker.service",
     "k0scontroller.service",
-    "microshift.service",
     "snap.microk8s.daemon-kubelite.service",
     "snap.microk8s.daemon-kubelet.service",
-    "snap.microk8s.daemon-containerd.service",
     "snap.kubelet.daemon.service",
     "snap.k8s.kubelet.service",
+    "microshift.service",
+    "containerd.service",
+    "snap.microk8s.daemon-containerd.service",
     "snap.k8s.containerd.service",
-    "snap.docker.dockerd.service",
-    "kube-kubelet.service",
-    "hyperkube.service",
-];
-
-const IDENTIFIERS: [&str; 15] = [
-    "kubelet",
-    "kubenswrapper",
-    "hyperkube",
-    "kubelet-wrapper",
-    "containerd",
-    "crio",
-    "dockerd",
-    "cri-dockerd",
-    "k3s",
-    "rke2",
-    "k0s",
-    "microshift",
-    "microk8s.daemon-kubelite",
-    "microk8s.daemon-kubelet",
-    "microk8s.daemon-containerd",
+    "crio.service",
+    "docker.service",
+    "cri-docker.service",
 ];
 
 impl Default for Journal {
     fn default() -> Self {
         Self {
             enabled: true,
-            folders: vec!["/var/log/journal".into(), "/run/log/journal".into()],
+            root: "/".into(),
+            folder: None,
             units: UNITS.map(str::to_owned).to_vec(),
-            identifiers: IDENTIFIERS.map(str::to_owned).to_vec(),
-            kernel: true,
-            library: None,
+            library: "libsystemd.so.0".into(),
             first_read: FirstRead::default(),
             catchup: Catchup::default(),
         }
@@ -158,11 +134,16 @@ impl Journal {
                 "is empty: name a unit, or set journal.enabled to false".into(),
             ));
         }
-        if self.enabled && self.folders.is_empty() {
-            return Err((
-                "journal.folders",
-                "is empty: name a folder, or set journal.enabled to false".into(),
-            ));
+        if !self.root.is_absolute() {
+            return Err(("journal.root", "must be an absolute path".into()));
+        }
+        let is_component =
+            |name: &str| matches!(name, "kubelet" | "containerd" | "crio" | "docker");
+        for unit in &self.units {
+            if unit.split_once('=').is_some_and(|(_, component)| !is_component(component)) {
+                let why = format!("`{unit}`: write kubelet, containerd, crio or docker behind =");
+                return Err(("journal.units", why));
+            }
         }
         if !(0.01..=1.0).contains(&self.catchup.cpu) {
             return Err(("journal.catchup.cpu", "must be between 0.01 and 1".into()));
@@ -212,11 +193,15 @@ impl Diagnosis {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Export {
+    /// What losses and metrics call the destination; never its URL.
+    pub name: String,
     /// Base URL of an OTLP/HTTP receiver; nothing: records are printed.
     pub endpoint: Option<String>,
+    /// URL for logs that is used as it is; beats `endpoint`.
+    pub logs_endpoint: Option<String>,
     /// How it is spoken to.
     pub protocol: Protocol,
-    /// A file of `name: value` lines sent with every request: tokens live there, not here.
+    /// A file of `name=value` lines sent with every request: tokens live there, not here.
     pub headers_file: Option<PathBuf>,
     /// Of the request's body.
     pub compression: Compression,
@@ -232,6 +217,10 @@ pub struct Export {
     /// The first request waits a random part of this, so that 3,000 agents do not start as one.
     #[serde(with = "units::duration")]
     pub start_jitter: Duration,
+    /// Whether the receiver is Loki, whose 400 may mean "mostly stored"; else as the path tells.
+    pub loki: Option<bool>,
+    /// `key=value` pairs that name where this node belongs, such as `cloud.region=eu-1`.
+    pub resource: Vec<String>,
 }
 
 /// How a receiver is spoken to.
@@ -257,7 +246,9 @@ pub enum Compression {
 impl Default for Export {
     fn default() -> Self {
         Self {
+            name: "otlp".to_owned(),
             endpoint: None,
+            logs_endpoint: None,
             protocol: Protocol::HttpProtobuf,
             headers_file: None,
             compression: Compression::Gzip,
@@ -266,23 +257,18 @@ impl Default for Export {
             client_certificate: None,
             client_key: None,
             start_jitter: Duration::from_secs(10),
+            loki: None,
+            resource: Vec::new(),
         }
     }
 }
 
 impl Export {
     pub(super) fn validate(&self) -> Validity {
-        if let Some(endpoint) = &self.endpoint {
-            let rest =
-                endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-            let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
-                return Err(("export.endpoint", "must begin with http:// or https://".into()));
-            };
-            if rest.split('/').next().unwrap_or_default().contains('@') {
-                let why =
-                    "holds credentials: put them into the file that export.headers_file names";
-                return Err(("export.endpoint", why.into()));
-            }
+        url("export.endpoint", self.endpoint.as_deref())?;
+        url("export.logs_endpoint", self.logs_endpoint.as_deref())?;
+        if self.resource.iter().any(|pair| !pair.contains('=') || pair.starts_with('=')) {
+            return Err(("export.resource", "must hold key=value pairs".into()));
         }
         if self.client_certificate.is_some() != self.client_key.is_some() {
             let why = "needs export.client_certificate and export.client_key together";
@@ -290,6 +276,20 @@ impl Export {
         }
         Ok(())
     }
+}
+
+/// A URL that can be sent to and holds no credentials: files are read by more eyes than headers.
+fn url(field: &'static str, url: Option<&str>) -> Validity {
+    let Some(url) = url else { return Ok(()) };
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+        return Err((field, "must begin with http:// or https://".into()));
+    };
+    if rest.split('/').next().unwrap_or_default().contains('@') {
+        let why = "holds credentials: put them into the file that export.headers_file names";
+        return Err((field, why.into()));
+    }
+    Ok(())
 }
 
 /// A URL as it may be shown: without user information and without a query.

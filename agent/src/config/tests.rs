@@ -45,7 +45,8 @@ fn every_field_can_be_set_by_its_variable() {
     for (field, value) in overlay::leaves(&tree) {
         let name = variable(&field);
         let text = match value {
-            serde_json::Value::Array(_) => "/a,/b".to_owned(),
+            serde_json::Value::Array(_) => "/a=1,/b=2".to_owned(),
+            serde_json::Value::Null if field == "export.loki" => "true".to_owned(),
             serde_json::Value::Null => "/a".to_owned(),
             serde_json::Value::String(text) => text,
             other => other.to_string(),
@@ -61,13 +62,13 @@ fn every_field_can_be_set_by_its_variable() {
 fn environment_goes_over_the_file_and_settings_over_both() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
-    std::fs::write(&path, "node_name: file\ncluster_name: file\njournal:\n  kernel: false\n")
+    std::fs::write(&path, "node_name: file\ncluster_name: file\njournal:\n  enabled: false\n")
         .unwrap();
     let variables = environment(&[
         ("PODWHY_CONFIG", path.to_str().unwrap()),
         ("PODWHY_NODE_NAME", "variable"),
         ("PODWHY_CLUSTER_NAME", ""),
-        ("PODWHY_JOURNAL_UNITS", "kubelet.service, my.service"),
+        ("PODWHY_JOURNAL_UNITS", "kubelet.service, my.service=crio"),
         ("PODWHY_JOURNAL_FIRST_READ_MAX_AGE", "1h"),
         ("PODWHY_JOURNAL_FIRST_READ_MAX_ENTRIES", "7"),
         ("PODWHY_STATE_FOLDER", "/elsewhere"),
@@ -76,8 +77,8 @@ fn environment_goes_over_the_file_and_settings_over_both() {
     let config = load(None, &variables, &settings).unwrap().config;
     assert_eq!(config.node_name.as_deref(), Some("variable"));
     assert_eq!(config.cluster_name.as_deref(), Some("file"), "empty is unset");
-    assert!(!config.journal.kernel);
-    assert_eq!(config.journal.units, ["kubelet.service", "my.service"]);
+    assert!(!config.journal.enabled);
+    assert_eq!(config.journal.units, ["kubelet.service", "my.service=crio"]);
     assert_eq!(config.journal.first_read.max_age, Duration::from_secs(3600));
     assert_eq!(config.journal.first_read.max_entries, 7);
     assert_eq!(config.state.folder, Path::new("/flag"));
@@ -172,6 +173,19 @@ fn a_wrong_variable_is_named_with_its_field() {
     let settings = [("node.intervall".to_owned(), "1s".to_owned())];
     let error = load(None, &Environment::new(), &settings).unwrap_err().to_string();
     assert_eq!(error, "--set: node.intervall: unknown field, did you mean `node.interval`?");
+}
+
+#[test]
+fn a_variable_of_ours_beats_the_specifications() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://theirs:4318");
+    let for_logs = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://theirs:4318/x");
+    let others = [("OTEL_EXPORTER_OTLP_TIMEOUT", "7"), ("PATH", "/bin")];
+    let given = [&[endpoint, for_logs], &others[..]].concat();
+    assert_eq!(load_text("", &given).unwrap().environment, environment(&given));
+    let ours = ("PODWHY_EXPORT_ENDPOINT", "http://ours:4318");
+    let given = [&given[..], &[ours]].concat();
+    let left = load_text("", &given).unwrap().environment;
+    assert_eq!(left, environment(&[&others[..], &[ours]].concat()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 use super::encode::{Bounds, is_of_a_pod};
-use crate::limits;
+use crate::{config, limits};
 
 /// Where the logs go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +130,33 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// From the file's section, with the standard variables over it; and what was odd about those,
+    /// for one warning each.
+    #[must_use]
+    pub fn of(section: &config::Export, environment: &config::Environment) -> (Self, Vec<String>) {
+        let base = section.endpoint.clone().map(Endpoint::Base);
+        let pairs = section.resource.iter().filter_map(|pair| pair.split_once('='));
+        let mut result = Self {
+            name: section.name.clone(),
+            endpoint: section.logs_endpoint.clone().map(Endpoint::Exact).or(base),
+            headers_file: section.headers_file.clone(),
+            compression: match section.compression {
+                config::Compression::Gzip => Compression::Gzip,
+                config::Compression::None => Compression::None,
+            },
+            timeout: Some(section.timeout).filter(|timeout| !timeout.is_zero()),
+            certificate: section.certificate.clone(),
+            client_certificate: section.client_certificate.clone(),
+            client_key: section.client_key.clone(),
+            loki: section.loki,
+            resource: pairs.map(|(key, value)| (key.trim().into(), value.trim().into())).collect(),
+            start_jitter: section.start_jitter,
+            ..Self::default()
+        };
+        let odd = result.apply_env(|name| environment.get(name).cloned());
+        (result, odd)
+    }
+
     /// The URL for logs (O1); `None` when there is no endpoint.
     pub fn url(&self) -> Result<Option<Url>, ConfigError> {
         let (text, is_base) = match &self.endpoint {

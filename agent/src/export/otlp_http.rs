@@ -109,6 +109,32 @@ impl OtlpHttp {
     }
 }
 
+/// What a destination answered to a question that stores nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// HTTP status. 405 is the usual one: receivers take POST only.
+    pub status: u16,
+    /// The destination's clock, as it wrote it.
+    pub date: Option<String>,
+}
+
+impl OtlpHttp {
+    /// Asks with OPTIONS: name, connection, TLS and credentials are tried as a delivery tries them,
+    /// and nothing can be stored. An empty POST would not do: the specification takes it, Loki
+    /// answers 400 or 422.
+    ///
+    /// # Errors
+    /// Why there was no answer.
+    pub async fn reach(&self) -> Result<Reached, String> {
+        let request = self.client.request(reqwest::Method::OPTIONS, self.url.clone());
+        let answer = request.headers(self.headers.clone()).send().await;
+        let response = answer.map_err(|error| chain(&error.without_url()))?;
+        let date = response.headers().get(reqwest::header::DATE);
+        let date = date.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Reached { status: response.status().as_u16(), date })
+    }
+}
+
 impl Transport for OtlpHttp {
     async fn send(&mut self, body: Body) -> Answer {
         self.exchange(body).await.unwrap_or_else(|error| Answer::None(chain(&error.without_url())))

@@ -1,0 +1,146 @@
+//! `podwhy check`: what the agent could read here, one line per requirement, with its fix. Starts
+//! nothing, stores nothing, and needs neither root nor a cluster nor libsystemd to say what is missing.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{BAD_CONFIGURATION, DONE, FAILED, complain, say};
+use crate::{config, node, telemetry};
+
+mod destination;
+mod folder;
+mod here;
+
+/// What the agent could read here, one line per requirement with its fix.
+///
+/// Exit code 0: it would work. 1: something has to be mended first.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Configuration file [default: $PODWHY_CONFIG, else /etc/podwhy/config.yaml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Set one field over file and environment, such as journal.root=/host; may be repeated
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = super::setting)]
+    set: Vec<(String, String)>,
+
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// One requirement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    name: &'static str,
+    status: Status,
+    /// What was found.
+    what: String,
+    /// What to do about it.
+    fix: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Ok,
+    /// Works with less.
+    Degraded,
+    /// Has to be mended.
+    Failed,
+    /// Cannot be told from here.
+    Unknown,
+}
+
+impl Finding {
+    fn new(name: &'static str, status: Status, what: impl Into<String>) -> Self {
+        Self { name, status, what: what.into(), fix: None }
+    }
+
+    fn ok(name: &'static str, what: impl Into<String>) -> Self {
+        Self::new(name, Status::Ok, what)
+    }
+
+    fn degraded(name: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..Self::new(name, Status::Degraded, what) }
+    }
+
+    fn failed(name: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..Self::new(name, Status::Failed, what) }
+    }
+}
+
+pub(super) fn run(arguments: &Check) -> ExitCode {
+    let environment = config::environment();
+    let loaded = match config::load(arguments.config.as_deref(), &environment, &arguments.set) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&error);
+            return BAD_CONFIGURATION.into();
+        }
+    };
+    // What the parts log while they are looked at would only say the same twice.
+    let quiet = telemetry::Config { level: telemetry::LogLevel::Error, ..loaded.config.log };
+    telemetry::start(quiet);
+    for warning in &loaded.warnings {
+        complain(&format_args!("warning: {warning}"));
+    }
+    let findings = findings(&loaded);
+    say(&match arguments.output {
+        Output::Text => text(&findings),
+        Output::Json => json(&findings),
+    });
+    let is_failed = findings.iter().any(|finding| finding.status == Status::Failed);
+    if is_failed { FAILED.into() } else { DONE.into() }
+}
+
+fn findings(loaded: &config::Loaded) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.push(folder::look(&loaded.config.state));
+    match node::look_once(&loaded.config.node) {
+        Ok((_, states)) => {
+            findings.extend(states.iter().map(|(subject, state)| here::of(*subject, state)))
+        }
+        Err(error) => findings.push(Finding::failed(
+            "node",
+            format!("no thread can be made: {error}"),
+            "raise the limit of processes (ulimit -u, pids.max of the cgroup)",
+        )),
+    }
+    findings.extend(destination::look(&loaded.config.export, &loaded.environment));
+    findings
+}
+
+/// Name and status in columns, the fix below what it mends.
+fn text(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
+    let lines = findings.iter().map(|finding| {
+        let status = match finding.status {
+            Status::Ok => "ok",
+            Status::Degraded => "degraded",
+            Status::Failed => "FAILED",
+            Status::Unknown => "unknown",
+        };
+        let fix = finding.fix.as_ref().map(|fix| format!("{:width$}            → {fix}\n", ""));
+        let (name, what) = (finding.name, &finding.what);
+        format!("{name:width$}  {status:8}  {what}\n{}", fix.unwrap_or_default())
+    });
+    lines.collect()
+}
+
+fn json(findings: &[Finding]) -> String {
+    let is_ok = findings.iter().all(|finding| finding.status != Status::Failed);
+    let value = serde_json::json!({ "ok": is_ok, "checks": findings });
+    format!("{value}\n")
+}
+
+#[cfg(test)]
+mod tests;
