@@ -17,8 +17,12 @@ pub const ORIGINS: [Origin; 8] = [
     Origin::Systemd,
 ];
 
-/// The words that are ours and not the line's: steps and reasons of log-grammar §6.2.
+/// The words that are ours and not the line's: steps and reasons of log-grammar §6.2, and words of
+/// closed sets that the parser's own tables hold.
 const OWN_WORDS: &[&str] = &[
+    "Liveness",
+    "Readiness",
+    "Startup",
     "SyncPod",
     "WaitForNetwork",
     "WaitForVolumes",

@@ -28,6 +28,10 @@ pub(crate) fn structured(frame: &Frame<'_>, text: Text<'_>, tail: Text<'_>) -> W
         None if text.raw() == "Unhandled Error" => unhandled(Pairs::of_text(tail)),
         None => volume::classify(text).unwrap_or(What::Unknown),
     };
+    let what = match what {
+        What::Unknown if frame.severity == Some(Severity::Error) => of_own_message(tail),
+        what => what,
+    };
     match what {
         What::PlegEvent => sync_loop::pleg(tail),
         What::SyncLoopProbe => sync_loop::probe(Pairs::of_text(tail)),
@@ -53,6 +57,22 @@ pub(crate) fn json(message: Message<'_>) -> Message<'_> {
     };
     let twin = handle_error::StartFailed::of(text).filter(|_| what == What::StartFailed);
     Message { what, text: twin.map_or(text, |twin| twin.shown), ..message }
+}
+
+/// `HandleErrorWithContext` keeps the caller's message, but the logger's name tells it (G52).
+fn of_own_message(tail: Text<'_>) -> What {
+    const LOGGER: &[u8] = b"UnhandledError";
+    match memchr::memmem::find(tail.raw().as_bytes(), LOGGER) {
+        Some(_) if names_logger(tail) => match unhandled(Pairs::of_text(tail)) {
+            What::UnhandledError => What::Unknown,
+            what => what,
+        },
+        _ => What::Unknown,
+    }
+}
+
+fn names_logger(tail: Text<'_>) -> bool {
+    Pairs::of_text(tail).any(|(key, name)| key == "logger" && name.text() == "UnhandledError")
 }
 
 /// `"Unhandled Error" err=…`: what the error says (G52).

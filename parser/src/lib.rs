@@ -57,12 +57,19 @@ pub fn parse_from(origin: Origin, text: &str) -> Option<Message<'_>> {
     }
 }
 
-/// Every form, first without and then behind a transport prefix.
+/// Every form, without and behind a transport prefix. A prefix that names the writer comes first:
+/// no word of its line may pass for another's.
 fn any(text: &str) -> Option<Message<'_>> {
-    if let Some(message) = bare(text) {
-        return Some(message.without_pager_mark());
-    }
-    let (prefix, rest) = prefix::strip(text)?;
+    let prefixed = prefix::strip(text);
+    let named = prefixed.filter(|(prefix, _)| prefix.origin() != Origin::Any);
+    let message = named
+        .and_then(|(prefix, rest)| behind(prefix, rest))
+        .or_else(|| bare(text))
+        .or_else(|| prefixed.and_then(|(prefix, rest)| behind(prefix, rest)))?;
+    Some(message.without_pager_mark())
+}
+
+fn behind<'a>(prefix: prefix::Prefix<'a>, rest: &'a str) -> Option<Message<'a>> {
     let mut message = match prefix.origin() {
         Origin::Any => bare(rest),
         origin => runtime::parse_from(origin, rest).or_else(|| bare(rest)),
@@ -70,7 +77,7 @@ fn any(text: &str) -> Option<Message<'_>> {
     message.frame.prefix_stamp = prefix.stamp.or(message.frame.prefix_stamp);
     message.frame.host = prefix.host;
     message.frame.pid = message.frame.pid.or(prefix.pid);
-    Some(message.without_pager_mark())
+    Some(message)
 }
 
 fn bare(text: &str) -> Option<Message<'_>> {

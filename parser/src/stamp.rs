@@ -196,9 +196,11 @@ fn dmesg_date(inside: &str) -> Option<Stamp> {
 /// ```
 pub(crate) fn epoch_millis(input: &str) -> Option<Stamp> {
     let (millis, fraction) = input.split_once('.').unwrap_or((input, ""));
-    let fraction_is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let micros = scaled(fraction.get(..3).unwrap_or(fraction), 3);
-    let millis = i64::try_from(unsigned(millis).filter(|_| fraction_is_number)?).ok()?;
+    let millis = i64::try_from(unsigned(millis)?).ok()?;
     Some(Stamp::EpochMicros(millis.checked_mul(1_000)?.checked_add(micros)?))
 }
 

@@ -93,12 +93,14 @@ fn read_twin<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
 
 /// `orphaned pod "<uid>" found, but …`, by itself or in `err`.
 fn orphan(facts: &mut Facts<'_>) {
-    if facts.pod.uid.is_none()
-        && let Some(error) = facts.error
-    {
+    if let Some(error) = facts.error {
         let mut cursor = crate::cursor::Cursor::of(error);
         if cursor.eat("orphaned pod ") || cursor.eat("Orphaned pod ") {
-            facts.pod.uid = cursor.quoted().filter(|uid| object::is_uid(uid.raw()));
+            let uid = cursor.quoted().filter(|uid| object::is_uid(uid.raw()));
+            facts.pod.uid = facts.pod.uid.or(uid);
+        }
+        if facts.count.is_none() && cursor.skip_past("There were a total of ").is_some() {
+            facts.count = cursor.run(|character| character.is_ascii_digit()).raw().parse().ok();
         }
     }
 }

@@ -206,15 +206,22 @@ struct Detail<'a> {
 
 impl<'a> Detail<'a> {
     /// ```text
-    /// detail := op " for volume " Q(volume) " (UniqueName: " Q(unique) ")" object " " [": " error]
+    /// detail := op " for volume " volume object " " [": " error]
+    /// volume := Q(volume) " (UniqueName: " Q(unique) ")" | Q(unique) " (OuterVolumeSpecName: " Q(volume) ")"
     /// object := " pod " Q(name) " (UID: " Q(uid) ")" | (" on" | " from") " node " Q(node)
     /// ```
     fn of(text: Text<'a>) -> Option<Self> {
         let mut cursor = Cursor::of(text);
         cursor.skip_past(" for volume ")?;
-        let volume = cursor.quoted()?;
-        cursor.take(" (UniqueName: ")?;
-        cursor.quoted()?;
+        let first = cursor.quoted()?;
+        let volume = match cursor.eat(" (OuterVolumeSpecName: ") {
+            true => cursor.quoted()?,
+            false => {
+                cursor.take(" (UniqueName: ")?;
+                cursor.quoted()?;
+                first
+            }
+        };
         cursor.take(")")?;
         let (mut name, mut uid) = (None, None);
         if cursor.eat(" pod ") {

@@ -79,7 +79,9 @@ func (r *renderer) operations() {
 		if op.reason != "" {
 			f.Reason = &op.reason
 		}
-		c.Failures = []Failure{f}
+		if c.Pod != nil { // without one it is the device that failed, not a pod's sync
+			c.Failures = []Failure{f}
+		}
 		r.Klog.Error("%s", c.Message)
 		r.end(c)
 	}
