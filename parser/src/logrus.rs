@@ -220,6 +220,25 @@ mod tests {
     }
 
     #[test]
+    fn g59_the_short_way_reads_what_the_long_way_reads() {
+        let whole =
+            r#"time="2031-03-17T09:15:02Z" level=info msg="a \"b\" c" error="d \"e\"" id=f"#;
+        let raw = r#"time="2031-03-17T09:15:02Z" level=warning msg=foo id=f"#;
+        let mut read = 0;
+        for line in [whole, raw] {
+            for end in 0..=line.len() {
+                let line = line.split_at(end).0;
+                let Some(short) = Line::usual(line) else { continue };
+                let long = Line::text(Text::plain(line)).unwrap();
+                let parts = |it: Line<'_>| format!("{it:?}");
+                assert_eq!(parts(short), parts(long));
+                read += 1;
+            }
+        }
+        assert!(read > 30, "{read} cuts were read");
+    }
+
+    #[test]
     fn g59_json_lines_say_the_same() {
         let line = read(
             r#"{"error":"x \"y\"","level":"error","msg":"a b","n":3,"time":"2031-03-17T09:15:02Z"}"#,

@@ -4,17 +4,18 @@
 
 use nom::bytes::complete::{tag, take_while1};
 use nom::character::complete::{char, one_of};
-use nom::combinator::{map_opt, opt, value};
+use nom::combinator::{map_opt, opt};
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 
 use crate::Stamp;
 
+mod duration;
 mod month;
 #[cfg(test)]
 mod tests;
 
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
+pub(crate) use duration::seconds;
 
 /// A stamp with a full date, and how it was spelled: that tells the writers apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,19 @@ impl Stamp {
     #[must_use]
     pub fn read_syslog(input: &str) -> Option<(Self, &str)> {
         syslog(input).ok().map(|(rest, stamp)| (stamp, rest))
+    }
+
+    /// Reads what Go prints of a `time.Time`, as in `No retries permitted until …`.
+    ///
+    /// ```
+    /// let until = "1970-01-01 01:00:02.5 +0100 CET m=+5124.770215661 (durationBeforeRetry 2s)";
+    /// let (stamp, rest) = podwhy_parser::Stamp::read_go(until).unwrap();
+    /// assert_eq!(stamp.epoch_micros(), Some(2_500_000));
+    /// assert_eq!(rest, " (durationBeforeRetry 2s)");
+    /// ```
+    #[must_use]
+    pub fn read_go(input: &str) -> Option<(Self, &str)> {
+        go(input).ok().map(|(rest, stamp)| (stamp, rest))
     }
 
     /// Reads the date and time behind a klog header's severity letter: `0317 08:42:15.306118`.
@@ -202,55 +216,6 @@ pub(crate) fn epoch_millis(input: &str) -> Option<Stamp> {
     let micros = scaled(fraction.get(..3).unwrap_or(fraction), 3);
     let millis = i64::try_from(unsigned(millis)?).ok()?;
     Some(Stamp::EpochMicros(millis.checked_mul(1_000)?.checked_add(micros)?))
-}
-
-/// Go's `Duration.String`, in nanoseconds: `1m20s`, `500ms`, `-1h0m0.5s`.
-///
-/// ```text
-/// duration := "-"? (digits ("." digits)? unit)+     unit := h m s ms us µs ns
-/// ```
-pub(crate) fn duration(input: &str) -> IResult<&str, i64> {
-    let (mut rest, sign) = opt(char('-')).parse(input)?;
-    let (mut total, mut terms) = (0_i64, 0);
-    while let Ok((behind, nanos)) = duration_term(rest) {
-        let Some(sum) = total.checked_add(nanos) else { return mismatch(input) };
-        (rest, total, terms) = (behind, sum, terms + 1);
-    }
-    if terms == 0 {
-        return mismatch(input);
-    }
-    Ok((rest, if sign.is_some() { -total } else { total }))
-}
-
-/// A duration in seconds, if `input` begins with one.
-pub(crate) fn seconds(input: &str) -> Option<f64> {
-    duration(input).ok().map(|(_, nanos)| nanos as f64 / NANOS_PER_SECOND as f64)
-}
-
-fn duration_term(input: &str) -> IResult<&str, i64> {
-    let (rest, whole) = map_opt(number_text, unsigned).parse(input)?;
-    let (rest, part) = opt(preceded(char('.'), number_text)).parse(rest)?;
-    let (rest, unit) = duration_unit(rest)?;
-    let whole = i64::try_from(whole).ok().and_then(|whole| whole.checked_mul(unit));
-    // Nine digits are exact for every unit up to the second; for a minute Go writes no fraction.
-    let part = scaled(part.map_or("", |part| part.get(..9).unwrap_or(part)), 9);
-    let part = part.checked_mul(unit).map(|part| part / NANOS_PER_SECOND);
-    match whole.zip(part).and_then(|(whole, part)| whole.checked_add(part)) {
-        Some(nanos) => Ok((rest, nanos)),
-        None => mismatch(input),
-    }
-}
-
-fn duration_unit(input: &str) -> IResult<&str, i64> {
-    nom::branch::alt((
-        value(3_600 * NANOS_PER_SECOND, char('h')),
-        value(1_000_000, tag("ms")),
-        value(60 * NANOS_PER_SECOND, char('m')),
-        value(NANOS_PER_SECOND, char('s')),
-        value(1_000, nom::branch::alt((tag("us"), tag("µs"), tag("μs")))),
-        value(1, tag("ns")),
-    ))
-    .parse(input)
 }
 
 fn month_day(input: &str) -> IResult<&str, (u8, u8)> {

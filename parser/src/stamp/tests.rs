@@ -1,3 +1,4 @@
+use super::duration::{NANOS_PER_SECOND, duration};
 use super::*;
 
 fn civil_at(nanos: u32, offset_seconds: Option<i32>) -> Stamp {
