@@ -1,3 +1,5 @@
+//! CRI-O's lines, by example.
+
 use crate::{Origin, parse_from};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! journald's own lines, by example.
+
 use super::*;
 
 fn raw<'a>(text: Option<Text<'a>>) -> Option<&'a str> {

@@ -1,3 +1,5 @@
+//! The kernel's lines about killed processes, by example.
+
 use super::*;
 
 fn read(line: &str) -> (What, Facts<'_>) {

@@ -1,3 +1,5 @@
+//! Names of sandboxes and containers as runtimes write them, by example.
+
 use super::*;
 
 const UID: &str = "7c1e5f3a-2b64-4d0e-9a17-5e8c0b3d6f21";

@@ -1,3 +1,5 @@
+//! Times in all their forms, by example.
+
 use super::duration::{NANOS_PER_SECOND, duration};
 use super::*;
 

@@ -1,1 +1,3 @@
+//! What is recognised as what, by its content.
+
 

@@ -1,1 +1,3 @@
+//! Lines that belong together, and lines that only look like it.
+
 

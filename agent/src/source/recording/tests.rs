@@ -1,1 +1,3 @@
+//! Journal exports and journal JSON, whole and damaged.
+
 

@@ -1,1 +1,3 @@
+//! Text logs of every transport, by example.
+
 

@@ -1,0 +1,518 @@
+//! The house rules as tests: layers, homes of heavy dependencies, headers, sizes, unsafe code, and
+//! that documents, corpus and code say the same. Each message names the rule and the fix.
+//! Owns no judgement of style that clippy already has.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Split at this many lines without tests (think again at 300).
+const FILE_LINES_MAX: usize = 500;
+const HEADER_LINES_MAX: usize = 5;
+
+/// Files that are larger, and how large they may be: this list only shrinks.
+const LARGER: &[(&str, usize)] = &[
+    // One closed list: everything that a line can tell.
+    ("parser/src/message/what.rs", 560),
+    ("agent/src/outbox/disk.rs", 510),
+];
+
+/// Who may import whom in `agent/src`, beside the leaves. `node` and `source` also hold the types of
+/// the facts that everybody hands on: see `CONTRACT`.
+const LAYERS: &[(&str, &[&str])] = &[
+    (
+        "command",
+        &[
+            "app",
+            "source",
+            "node",
+            "outbox",
+            "export",
+            "admin",
+            "diagnosis",
+            "catalogue",
+            "record",
+            "observation",
+        ],
+    ),
+    (
+        "app",
+        &[
+            "source",
+            "node",
+            "outbox",
+            "export",
+            "admin",
+            "diagnosis",
+            "catalogue",
+            "record",
+            "observation",
+        ],
+    ),
+    ("source", &["diagnosis", "catalogue", "record", "observation"]),
+    ("node", &["diagnosis", "catalogue", "record", "observation"]),
+    ("outbox", &["diagnosis", "catalogue", "record", "observation"]),
+    ("export", &["diagnosis", "catalogue", "record", "observation"]),
+    ("admin", &["diagnosis", "catalogue", "record", "observation"]),
+    ("diagnosis", &["catalogue", "record", "observation"]),
+    ("catalogue", &["record", "observation"]),
+    ("record", &["observation"]),
+    ("observation", &[]),
+    // The settings of a part are owned by the part: `config` is a struct of them.
+    ("config", &["node"]),
+    ("limits", &[]),
+    ("redact", &[]),
+    ("shutdown", &[]),
+    ("telemetry", &[]),
+];
+const LEAVES: &[&str] = &["config", "limits", "redact", "shutdown", "telemetry"];
+
+/// Modules whose own types (not their parts) are the contract between the layers.
+const CONTRACT: &[(&str, &[&str])] = &[
+    ("source", &["Feed", "Line", "Lines", "Loss", "LossKind", "Micros", "Position", "Submission"]),
+    ("node", &["View", "Disk", "DiskRole", "Cni", "CniReason", "self"]),
+];
+
+/// One home per heavy dependency.
+const HOMES: &[(&str, &[&str])] = &[
+    ("libloading", &["source/journal/sd"]),
+    ("notify", &["source/pod_logs"]),
+    ("kube", &["node/pods"]),
+    ("redb", &["outbox"]),
+    ("prost", &["export"]),
+    ("opentelemetry_proto", &["export"]),
+    ("reqwest", &["export/otlp_http", "export/config"]),
+    ("tonic", &["export/otlp_grpc"]),
+    ("axum", &["admin"]),
+    ("clap", &["main", "command"]),
+    ("serde_saphyr", &["config", "catalogue"]),
+    ("flate2", &["export/otlp_http", "source/input"]),
+];
+
+/// What the pure parts must not touch.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "SystemTime",
+    "Instant::now",
+    "tokio::",
+    "rustix::",
+];
+const PURE: &[&str] = &["diagnosis", "catalogue", "record", "observation"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files below a folder with one of these endings, with their text; sorted.
+fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.expect("a readable folder").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !matches!(
+                    name.as_str(),
+                    "target" | ".git" | "node_modules" | "recordings" | ".cache"
+                ) {
+                    folders.push(path);
+                }
+            } else if endings.iter().any(|ending| name.ends_with(ending))
+                && let Ok(text) = fs::read_to_string(&path)
+            {
+                let path = path.strip_prefix(root()).expect("below the root");
+                found.push((path.to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    ["parser/src", "parser/fuzz", "agent/src", "benches", "tests"]
+        .iter()
+        .flat_map(|folder| files(folder, &[".rs"]))
+        .collect()
+}
+
+/// The text before the tests at its end.
+fn without_tests(text: &str) -> &str {
+    text.find("#[cfg(test)]\nmod ").and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/") || path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+/// `agent/src/node/cni.rs` → `node/cni`.
+fn module(path: &str) -> Option<&str> {
+    path.strip_prefix("agent/src/")?.strip_suffix(".rs")
+}
+
+fn fail_with(rule: &str, fix: &str, found: &[String]) {
+    assert!(found.is_empty(), "\nrule: {rule}\nfix:  {fix}\n  {}\n", found.join("\n  "));
+}
+
+/// Every `crate::a::b`, also out of `use crate::{a::b, c}`: the first two names.
+fn imports(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    for (_, rest) in code.match_indices("crate::").map(|(at, name)| code.split_at(at + name.len()))
+    {
+        if let Some(group) = rest.strip_prefix('{') {
+            found.extend(members(group).iter().map(|member| two_names(member)));
+        } else {
+            found.push(two_names(rest));
+        }
+    }
+    found
+}
+
+/// The members of a group up to its closing brace, each with what is inside its own braces.
+fn members(group: &str) -> Vec<String> {
+    let (mut depth, mut member, mut found) = (0usize, String::new(), Vec::new());
+    for character in group.chars() {
+        match character {
+            '}' if depth == 0 => break,
+            ',' if depth == 0 => found.push(std::mem::take(&mut member)),
+            other => {
+                depth = match other {
+                    '{' => depth + 1,
+                    '}' => depth - 1,
+                    _ => depth,
+                };
+                member.push(other);
+            }
+        }
+    }
+    found.push(member);
+    found
+        .into_iter()
+        .map(|member| member.trim().to_owned())
+        .filter(|member| !member.is_empty())
+        .collect()
+}
+
+fn two_names(path: &str) -> (String, String) {
+    let name = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let first = name(path);
+    let rest = path.get(first.len()..).unwrap_or_default();
+    let second = rest.strip_prefix("::").map(|rest| match rest.strip_prefix('{') {
+        // Of a group the names joined, to be looked at one by one.
+        Some(group) => {
+            members(group).iter().map(|member| name(member)).collect::<Vec<_>>().join(" ")
+        }
+        None => name(rest),
+    });
+    (first, second.unwrap_or_default())
+}
+
+fn is_contract(target: &str, names: &str) -> bool {
+    let types = CONTRACT.iter().find(|(module, _)| *module == target).map(|(_, types)| *types);
+    let Some(types) = types else { return false };
+    // `use crate::node;` and then `node::View`: what is used of it is looked at by `IMPURE`.
+    names.is_empty() || names.split(' ').all(|name| types.contains(&name))
+}
+
+#[test]
+fn layers_are_kept() {
+    let allowed: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let mut found = Vec::new();
+    for (path, text) in files("agent/src", &[".rs"]) {
+        let Some(module) = module(&path).filter(|_| !is_test(&path)) else { continue };
+        let top = module.split('/').next().unwrap_or_default();
+        if matches!(top, "lib" | "main") {
+            continue;
+        }
+        let Some(may) = allowed.get(top) else {
+            found.push(format!("{path}: `{top}` has no layer: give it one in tests/tidy.rs"));
+            continue;
+        };
+        for (target, names) in imports(without_tests(&text)) {
+            // A macro's `$crate::` and names that are no modules of ours.
+            let is_known = allowed.contains_key(target.as_str());
+            if !is_known || target == top || may.contains(&target.as_str()) {
+                continue;
+            }
+            let is_leaf = LEAVES.contains(&target.as_str());
+            // Who speaks of a part's settings speaks of `config`; leaves do not import each other
+            // but for that.
+            let is_settings = top == "config" && target == "telemetry";
+            if is_settings
+                || (is_leaf && !(LEAVES.contains(&top) && target != "config"))
+                || is_contract(&target, &names)
+            {
+                continue;
+            }
+            found.push(format!("{path}: `{top}` imports crate::{target}::{names}"));
+        }
+    }
+    fail_with(
+        "command, app → source, node, outbox, export, admin → diagnosis → catalogue → record, \
+         observation → podwhy_parser; siblings do not import each other (ARCHITECTURE.md)",
+        "move the shared type down a layer, or hand the value in from app.rs",
+        &found,
+    );
+}
+
+#[test]
+fn the_parser_and_the_engine_are_pure() {
+    let mut found = Vec::new();
+    for (path, text) in files("agent/src", &[".rs"]) {
+        let top = module(&path).and_then(|module| module.split('/').next()).unwrap_or_default();
+        if PURE.contains(&top) && !is_test(&path) {
+            let text = without_tests(&text);
+            let words = IMPURE.iter().filter(|word| text.contains(**word));
+            found.extend(words.map(|word| format!("{path}: {word}")));
+        }
+    }
+    let parser = fs::read_to_string(root().join("parser/src/lib.rs")).expect("the parser");
+    for attribute in ["no_std)]", "#![forbid(unsafe_code)]", "#![warn(missing_docs)]"] {
+        if !parser.contains(attribute) {
+            found.push(format!("parser/src/lib.rs: {attribute} is missing"));
+        }
+    }
+    fail_with(
+        "the parser and the engine do no IO and read no clock: a recording replays to the same records",
+        "take it as an input (Input::Tick, Input::Node, …) and let app.rs read it",
+        &found,
+    );
+}
+
+#[test]
+fn heavy_dependencies_have_one_home() {
+    let mut found = Vec::new();
+    for (path, text) in files("agent/src", &[".rs"]) {
+        let Some(module) = module(&path).filter(|_| !is_test(&path)) else { continue };
+        let code: String = without_tests(&text)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        for (dependency, homes) in HOMES {
+            let is_home =
+                homes.iter().any(|home| module == *home || module.starts_with(&format!("{home}/")));
+            if !is_home && names(&code, dependency) {
+                found.push(format!("{path}: {dependency} lives in {}", homes.join(", ")));
+            }
+        }
+    }
+    fail_with("one home per heavy dependency, so that it can be replaced", "call its home", &found);
+}
+
+/// Whether the code names a crate: not as the end of a longer name, not as another crate's module.
+fn names(code: &str, dependency: &str) -> bool {
+    code.match_indices(&format!("{dependency}::")).any(|(at, _)| {
+        let before = code.get(..at).unwrap_or_default().chars().next_back();
+        before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':')
+    })
+}
+
+#[test]
+fn every_file_says_what_it_owns() {
+    let mut found = Vec::new();
+    for (path, text) in rust_files() {
+        let header = text
+            .lines()
+            .skip_while(|line| line.starts_with("#!"))
+            .take_while(|line| line.starts_with("//!"));
+        let lines: Vec<&str> = header.collect();
+        let prose = lines.iter().filter(|line| line.trim() != "//!").count();
+        // A block that draws a format is no prose; crate roots tell the whole map.
+        let is_root = path.ends_with("/lib.rs");
+        let has_drawing = lines.iter().any(|line| line.contains("```"));
+        if lines.is_empty() {
+            found.push(format!("{path}: no //! header"));
+        } else if prose > HEADER_LINES_MAX && !is_root && !has_drawing {
+            found.push(format!("{path}: its header has {prose} lines"));
+        }
+    }
+    fail_with(
+        "every file begins with //! of at most 5 lines: what it owns, what it does not",
+        "write it; what needs more lines belongs to a type or to ARCHITECTURE.md",
+        &found,
+    );
+}
+
+#[test]
+fn files_stay_small_and_are_called_by_their_name() {
+    let mut found = Vec::new();
+    for (path, text) in rust_files() {
+        let lines = without_tests(&text).lines().count();
+        let larger = LARGER.iter().find(|(larger, _)| *larger == path).map(|(_, lines)| *lines);
+        if !is_test(&path) && lines > larger.unwrap_or(FILE_LINES_MAX) {
+            found.push(format!("{path}: {lines} lines without tests"));
+        }
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let banned = [
+            "mod.rs",
+            "utils.rs",
+            "helpers.rs",
+            "common.rs",
+            "manager.rs",
+            "handler.rs",
+            "misc.rs",
+        ];
+        if banned.contains(&name) {
+            found.push(format!("{path}: the name says nothing"));
+        }
+    }
+    fail_with(
+        "files end at 500 lines without tests, think again at 300; foo.rs + foo/, never mod.rs",
+        "split by concept into a folder of the same name",
+        &found,
+    );
+}
+
+#[test]
+fn unsafe_code_lives_in_one_file() {
+    // Put together here, so that this file does not find itself.
+    let (block, function) = (format!("unsafe{}", " {"), format!("unsafe{}", " fn"));
+    let implementation = format!("unsafe{}", " impl");
+    let found: Vec<String> = rust_files()
+        .into_iter()
+        .filter(|(path, _)| path != "agent/src/source/journal/sd.rs")
+        .flat_map(|(path, text)| {
+            let words = [&block, &function, &implementation].map(|word| word.clone());
+            let code: Vec<String> = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .map(str::to_owned)
+                .collect();
+            code.into_iter()
+                .filter(move |line| words.iter().any(|word| line.contains(word.as_str())))
+                .map(move |line| format!("{path}: {}", line.trim()))
+        })
+        .collect();
+    fail_with(
+        "the only unsafe code is source/journal/sd.rs",
+        "find the safe way, or move it there",
+        &found,
+    );
+}
+
+#[test]
+fn every_corpus_case_has_its_expectation() {
+    let mut found = Vec::new();
+    let all: BTreeSet<String> =
+        files("tests/corpus", &[""]).into_iter().map(|(path, _)| path).collect();
+    for path in &all {
+        let partner = match path.rsplit_once('.') {
+            Some((stem, "txt")) => format!("{stem}.json"),
+            Some((stem, "lines")) => format!("{stem}.jsonl"),
+            Some((stem, "json")) => format!("{stem}.txt"),
+            Some((stem, "jsonl")) => format!("{stem}.lines"),
+            _ => continue,
+        };
+        if !all.contains(&partner) {
+            found.push(format!("{path}: {partner} is missing"));
+        }
+    }
+    assert!(!all.is_empty(), "tests/corpus is empty");
+    fail_with(
+        "every case of the corpus has an expectation, and every expectation a case",
+        "UPDATE_EXPECT=1 cargo test -p podwhy-parser --test corpus, then read the diff",
+        &found,
+    );
+}
+
+#[test]
+fn documents_name_only_recipes_that_exist() {
+    let justfile = fs::read_to_string(root().join("justfile")).expect("a justfile");
+    let recipes: BTreeSet<&str> = justfile
+        .lines()
+        .filter(|line| {
+            line.contains(':')
+                && line.starts_with(|c: char| c.is_ascii_lowercase())
+                && !line.contains(":=")
+        })
+        .filter_map(|line| line.split([' ', ':']).next())
+        .collect();
+    assert!(recipes.contains("test"), "the justfile was not understood: {recipes:?}");
+    let mut found = Vec::new();
+    for (path, text) in files("", &[".md"]) {
+        for (_, rest) in
+            text.match_indices("`just ").map(|(at, word)| text.split_at(at + word.len()))
+        {
+            let name: String =
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            if !name.is_empty() && !recipes.contains(name.as_str()) {
+                found.push(format!("{path}: just {name}"));
+            }
+        }
+    }
+    fail_with(
+        "a recipe that a document names is in the justfile",
+        "add it, or mend the document",
+        &found,
+    );
+}
+
+#[test]
+fn no_text_knows_the_machine_it_was_written_on() {
+    // Put together here, so that this file does not find itself.
+    let words: Vec<String> =
+        [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["/var/t", "mp/"], ["/Us", "ers/"]]
+            .map(|word| word.concat())
+            .to_vec();
+    let endings =
+        [".rs", ".md", ".toml", ".yaml", ".sh", ".go", ".py", "justfile", "/run", "Dockerfile"];
+    let mut found = Vec::new();
+    for (path, text) in files("", &endings) {
+        // What others wrote on their machines stays as it was.
+        if path.starts_with("tests/corpus")
+            || path.starts_with("tests/klog")
+            || path.starts_with("tests/recordings")
+        {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word.as_str())) {
+                found.push(format!("{path}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    fail_with(
+        "no path of anybody's machine",
+        "make it relative, or take it from a variable",
+        &found,
+    );
+}
+
+#[test]
+fn every_limit_has_its_reason() {
+    let text = fs::read_to_string(root().join("agent/src/limits.rs")).expect("the limits");
+    let mut found = Vec::new();
+    let mut before = "";
+    for line in text.lines() {
+        if line.starts_with("pub const ") && !before.starts_with("///") {
+            found.push(format!("agent/src/limits.rs: {line}"));
+        }
+        before = line;
+    }
+    fail_with("every limit has its reason above it", "write why it is this number", &found);
+}
+
+#[test]
+fn these_rules_see_what_they_are_meant_to_see() {
+    let text = "use crate::{\n    node::{self, View},\n    source::Micros,\n};\nfn f() { crate::outbox::open(); }\n// crate::nothing";
+    let expected = [("node", "self View"), ("source", "Micros"), ("outbox", "open")];
+    assert_eq!(imports(text), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    assert!(names("use redb::Table;", "redb") && !names("my_redb::x a::redb::y", "redb"));
+    assert!(is_contract("source", "Micros") && is_contract("node", "self View"));
+    assert!(!is_contract("source", "journal") && !is_contract("outbox", "Outbox"));
+    assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests {}"), "a\n");
+}
