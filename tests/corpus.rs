@@ -4,6 +4,8 @@
 
 #[path = "describe.rs"]
 mod describe;
+#[path = "recorded.rs"]
+mod recorded;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
