@@ -202,3 +202,23 @@ pub fn cut(text: &str, bound: usize) -> (&str, bool) {
     let end = (0..=bound).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     (text.get(..end).unwrap_or_default(), true)
 }
+
+/// Entries in one journal batch: bounds what is read twice after the reader died.
+pub const BATCH_ENTRIES: u32 = 4096;
+
+/// The largest frame that the journal reader may send: a full batch plus one longest line and its
+/// frame. More is a broken reader.
+pub const FRAME_BYTES: usize = BATCH_BYTES + LINE_BYTES + 64 * 1024;
+
+/// Batch buffers that are kept for reuse: one per waiting feed, one being filled, one being read.
+pub const BATCH_BUFFERS: usize = FEED_QUEUE + 2;
+
+/// Entries that a reader takes one at a time, each announced, after its predecessor died: all that
+/// can have been in flight then, which is the batch under way and the one behind it.
+pub const SINGLE_STEPS: u32 = 2 * BATCH_ENTRIES;
+
+/// How often a reader may die at one and the same entry before the entry is skipped.
+pub const DEATHS_PER_ENTRY: u32 = 3;
+
+/// Losses of one kind that follow each other within this time are told as one.
+pub const LOSS_WINDOW: std::time::Duration = std::time::Duration::from_secs(10);

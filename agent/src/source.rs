@@ -3,6 +3,7 @@
 
 pub mod input;
 pub mod join;
+pub mod journal;
 mod origin;
 pub mod recording;
 pub mod text;

@@ -37,6 +37,22 @@ pub fn available(test: &str) -> bool {
     false
 }
 
+/// Whether the program under test was built with the faults that tests order.
+pub fn with_faults(test: &str) -> bool {
+    if cfg!(feature = "test-faults") {
+        return true;
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "SKIPPED {test}: no test-faults");
+    println!("SKIPPED {test}: built without --features test-faults");
+    false
+}
+
+/// A script that can be run.
+pub fn write_program(path: &Path, script: &str) {
+    std::fs::write(path, script).expect("a script");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
 /// What differs between the journals that tests need.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -68,9 +84,10 @@ impl Journald {
     /// Starts one and waits until it takes lines.
     pub fn start(settings: Settings) -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
-        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755))
+            .expect("a folder of the test");
         for folder in ["run/systemd/journal", "run/log", "var/log", "etc"] {
-            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+            std::fs::create_dir_all(root.path().join(folder)).expect("a folder of the test");
         }
         let child = Self::spawn(root.path(), settings);
         let journald = Self { child, root, settings };
@@ -94,11 +111,12 @@ impl Journald {
                 text += &format!("System{name}={mib}M\nRuntime{name}={mib}M\n");
             }
         }
-        std::fs::write(root.join("etc/test.conf"), text).unwrap();
+        std::fs::write(root.join("etc/test.conf"), text).expect("a folder of the test");
         if settings.persistent {
             // The marks that the boot's flush to disk has taken place.
-            std::fs::write(root.join("run/systemd/journal/flushed"), "").unwrap();
-            std::fs::create_dir_all(root.join("var/log/journal")).unwrap();
+            std::fs::write(root.join("run/systemd/journal/flushed"), "")
+                .expect("a folder of the test");
+            std::fs::create_dir_all(root.join("var/log/journal")).expect("a folder of the test");
         }
         // `exec` keeps the process id, so ending the child ends journald.
         let script = "set -e
@@ -196,7 +214,7 @@ impl Journald {
         let output =
             self.inside("journalctl").args(["-o", "cat", "-q", "-a"]).args(matches).output();
         let output = output.expect("journalctl runs");
-        BufReader::new(output.stdout.as_slice()).lines().map(|line| line.unwrap()).collect()
+        BufReader::new(output.stdout.as_slice()).lines().map(|line| line.expect("UTF-8")).collect()
     }
 
     /// A command inside the journald's mount namespace.
@@ -241,7 +259,7 @@ pub type Entry<'a> = Vec<(&'a str, Vec<u8>)>;
 /// kernel lines, foreign boots and damaged texts come into a journal.
 pub fn write_journal(root: &Path, entries: &[Entry<'_>]) -> PathBuf {
     let folder = root.join("var/log/journal/3d1219c7c4c5404aaa1f6d2a48adfda4");
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("a folder of the test");
     let path = folder.join("system.journal");
     let mut export = Vec::new();
     for entry in entries {
@@ -260,7 +278,7 @@ pub fn write_journal(root: &Path, entries: &[Entry<'_>]) -> PathBuf {
         export.push(b'\n');
     }
     let source = root.join("entries.export");
-    std::fs::write(&source, export).unwrap();
+    std::fs::write(&source, export).expect("a folder of the test");
     let mut remote = Command::new(REMOTE);
     remote.arg("-o").arg(&path).arg(&source);
     succeed(remote.output());

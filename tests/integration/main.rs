@@ -5,3 +5,6 @@
 // The parts.
 mod journald;
 mod wait;
+
+// The stories.
+mod journal;

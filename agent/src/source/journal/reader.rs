@@ -1,0 +1,279 @@
+//! The child that reads the journal: it may die of a damaged file, the agent may not (design 7).
+//! Owns: the loop of look, hand on, pause. Does not: keep anything; its parent says where to begin.
+
+mod entry;
+mod filter;
+mod place;
+mod talk;
+
+#[cfg(feature = "test-faults")]
+mod fault;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::time::Instant;
+
+use self::filter::Filter;
+use self::place::Place;
+use self::talk::{Stop, Talk};
+use super::frame::{Builder, Note};
+use super::trust::Table;
+use super::{From, Request, sd};
+use crate::limits;
+use crate::source::journal::now;
+use crate::source::{Loss, LossKind, Micros};
+
+/// The hidden command under which the binary becomes the reader.
+pub const COMMAND: &str = "journal-reader";
+
+/// Silence after which the child says that it is alive; its parent expects a word every second.
+const ALIVE_EVERY: Duration = Duration::from_millis(500);
+/// Entries between two looks at the clock.
+const BREATH_ENTRIES: u32 = 256;
+/// Entries without a line of ours after which the position is handed on by itself.
+const SCANNED_MAX: u32 = 16 * limits::BATCH_ENTRIES;
+/// How often folders are looked at that did not exist when the journal was opened.
+const FOLDERS_EVERY: Duration = Duration::from_secs(10);
+/// The same where the kernel gave no inotify instance, so that new files are not learnt of.
+const UNWATCHED_EVERY: Duration = Duration::from_secs(2);
+/// Failures in a row, each after a longer pause, until a damaged place is left behind (J6).
+const FAILURES_MAX: u32 = 8;
+const FAILURE_PAUSE: Duration = Duration::from_millis(25);
+
+/// Reads until the parent goes away. Speaks frames on standard output, takes its orders from
+/// standard input.
+#[must_use]
+pub fn main() -> ExitCode {
+    // A parent that dies takes the child along; where that is refused, standard input tells.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let Ok((talk, request)) = Talk::begin() else { return ExitCode::FAILURE };
+    let mut talk = talk;
+    match read(&mut talk, request) {
+        Ok(never) => match never {},
+        Err(Stop::ParentGone) => ExitCode::SUCCESS,
+        Err(Stop::Fatal(why)) => {
+            let _ = talk.note(&Note::Fatal { why });
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, Stop> {
+    let library = sd::Library::load(&request.config.library).map_err(fatal)?;
+    let journal = place::open(&library, &request.config)?;
+    let table = Table::new(&request.config);
+    let mut reader = Reader {
+        filter: Filter::new(table.matches()),
+        table,
+        library: &library,
+        journal,
+        watched: false,
+        folders: vec![],
+        opened_at: Instant::now(),
+        batch: Builder::default(),
+        scanned: 0,
+        transient: 0,
+        failures: 0,
+        place: None,
+        standing: false,
+        seen_until: 0,
+        steps_left: if request.single_step { limits::SINGLE_STEPS } else { 0 },
+        is_first_pass: matches!(request.from, From::Start),
+        last_line_at: Instant::now(),
+        request,
+        talk,
+    };
+    reader.begin()?;
+    reader.talk.note(&Note::Open)?;
+    loop {
+        reader.look()?;
+    }
+}
+
+/// Everything the loop knows.
+struct Reader<'a> {
+    talk: &'a mut Talk,
+    request: Request,
+    table: Table,
+    filter: Filter,
+    library: &'a sd::Library,
+    journal: sd::Journal<'a>,
+    /// Whether the kernel tells of new files.
+    watched: bool,
+    /// What the journal's folders were when it was opened.
+    folders: Vec<Option<(u64, u64)>>,
+    opened_at: Instant,
+    batch: Builder,
+    /// Entries looked at since the last batch.
+    scanned: u32,
+    /// Failures that passed, since the last batch.
+    transient: u32,
+    /// Failures in a row.
+    failures: u32,
+    /// After the last batch.
+    place: Option<Place>,
+    /// Whether the journal stands on an entry that was not taken yet.
+    standing: bool,
+    /// Everything up to then was seen, of whatever unit.
+    seen_until: Micros,
+    /// Entries still to be announced one by one.
+    steps_left: u32,
+    /// The first read after a start is paced.
+    is_first_pass: bool,
+    last_line_at: Instant,
+}
+
+impl Reader<'_> {
+    /// Hands on all there is, takes in new files, pauses.
+    fn look(&mut self) -> Result<(), Stop> {
+        let looked_at = now();
+        let entries = match self.take_available() {
+            Ok(entries) => entries,
+            Err(Failure::Stop(stop)) => return Err(stop),
+            Err(Failure::Journal(error)) => return self.recover(&error),
+        };
+        // Only now: a file that was removed stays readable until `process` lets go of it.
+        match self.journal.process() {
+            // What lies in new files was not seen yet.
+            Ok(sd::Change::Files) => return self.note_hole(),
+            Ok(sd::Change::Nothing | sd::Change::Appended) => {}
+            Err(error) => return self.recover(&error),
+        }
+        self.seen_until = looked_at;
+        self.is_first_pass = false;
+        if entries > 0 || self.talk.is_quiet_for(ALIVE_EVERY) {
+            self.talk.note(&Note::Alive { at: looked_at, caught_up: true })?;
+        }
+        self.follow_folders()?;
+        let config = &self.request.config;
+        let is_busy = self.last_line_at.elapsed() < config.busy_for;
+        self.talk.pause(if is_busy { config.look_busy } else { config.look_idle })
+    }
+
+    /// Takes entries until there is none. Always asks `next`, whatever was announced (J3).
+    fn take_available(&mut self) -> Result<u32, Failure> {
+        let mut entries: u32 = 0;
+        while std::mem::take(&mut self.standing) || self.journal.next()? {
+            entries = entries.saturating_add(1);
+            self.take_entry()?;
+            if self.batch.is_full() || self.scanned >= SCANNED_MAX {
+                self.send()?;
+                self.pace()?;
+            }
+            if entries.is_multiple_of(BREATH_ENTRIES) && self.talk.is_quiet_for(ALIVE_EVERY) {
+                self.talk.note(&Note::Alive { at: now(), caught_up: false })?;
+            }
+        }
+        self.send()?;
+        Ok(entries)
+    }
+
+    /// Sends what was taken, with the cursor of the last entry: one cursor a batch (J4).
+    fn send(&mut self) -> Result<(), Failure> {
+        if self.scanned == 0 {
+            return Ok(());
+        }
+        let place = Place::here(&mut self.journal, self.batch.trailer.at)?;
+        self.batch.trailer.cursor.clone_from(&place.cursor);
+        self.batch.trailer.transient = std::mem::take(&mut self.transient);
+        if self.batch.entries > 0 {
+            self.last_line_at = Instant::now();
+        }
+        self.talk.send(self.batch.finish())?;
+        self.batch.clear();
+        self.place = Some(place);
+        self.scanned = 0;
+        self.failures = 0;
+        // The place in the journal outlives a change of the matches, the current entry does not:
+        // hence only here, when its cursor was taken.
+        Ok(self.filter.adapt(&mut self.journal)?)
+    }
+
+    /// The first read after a start leaves most of a core to the node.
+    fn pace(&mut self) -> Result<(), Stop> {
+        let share = self.request.config.first_pass_share;
+        match self.is_first_pass {
+            true => self.talk.rest(share),
+            false => Ok(()),
+        }
+    }
+
+    /// Rotation and vacuum make calls fail for a moment (J6): open anew from the last place, with a
+    /// growing pause; a place that stays unreadable is left behind as a loss.
+    fn recover(&mut self, error: &sd::Error) -> Result<(), Stop> {
+        self.batch.clear();
+        self.scanned = 0;
+        self.transient += 1;
+        self.failures += 1;
+        let doublings = self.failures.min(FAILURES_MAX);
+        self.talk.pause(FAILURE_PAUSE.saturating_mul(1 << doublings))?;
+        if self.failures < FAILURES_MAX {
+            return self.reopen();
+        }
+        let from = self.place.as_ref().map_or(self.seen_until, |place| place.at);
+        // Further each time: a second, two, four …
+        let jump: Micros = 1_000_000 << (self.failures - FAILURES_MAX).min(20);
+        let to = from.saturating_add(jump);
+        let why = format!("the journal could not be read here: {error}");
+        self.lose(LossKind::Corrupt, (from, to), why)?;
+        self.place = None;
+        self.request.from = From::Time(to);
+        self.reopen()
+    }
+
+    fn lose(
+        &mut self,
+        kind: LossKind,
+        (from, to): (Micros, Micros),
+        why: String,
+    ) -> Result<(), Stop> {
+        let loss = Loss {
+            kind,
+            component: "journal".to_owned(),
+            unit: None,
+            lines: None,
+            from: Some(from),
+            to: Some(to),
+            destination: None,
+            why,
+        };
+        self.talk.note(&Note::Lost { loss, after: None })
+    }
+}
+
+/// What ends a pass over the journal.
+enum Failure {
+    /// The child ends.
+    Stop(Stop),
+    /// The journal has to be opened anew.
+    Journal(sd::Error),
+}
+
+impl std::convert::From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl std::convert::From<sd::Error> for Failure {
+    fn from(error: sd::Error) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// An error that trying again does not cure.
+fn fatal(error: sd::Error) -> Stop {
+    let advice = match error.errno() {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            ": run as root or with CAP_DAC_READ_SEARCH, or join the group systemd-journal"
+        }
+        Some(Errno::NOENT | Errno::NOTDIR) => {
+            ": mount /var/log and /run/log/journal of the host, or set the journal's root"
+        }
+        Some(Errno::MFILE | Errno::NFILE) => ": raise the limit of open files",
+        _ => "",
+    };
+    Stop::Fatal(format!("{error}{advice}"))
+}

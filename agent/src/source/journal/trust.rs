@@ -1,0 +1,307 @@
+//! Who is believed: trust by class, from the fields that journald itself vouches for (design 7).
+//! Owns: the kept fields of one entry and the judgement on them. Does not: read entries.
+
+use std::collections::HashMap;
+
+use podwhy_parser::Origin;
+
+use super::Config;
+use crate::source::origin;
+
+/// The place of a unit in the configured list; `NO_UNIT` is none.
+pub(super) type UnitIndex = u16;
+/// See [`UnitIndex`].
+pub(super) const NO_UNIT: UnitIndex = UnitIndex::MAX;
+
+/// What an entry is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Believed.
+    Of(Origin, UnitIndex),
+    /// Claims to be one of ours, but lacks what journald vouches for.
+    Untrusted,
+    /// Not ours.
+    Other,
+}
+
+/// Names of the configured units and identifiers, for look-up by bytes.
+#[derive(Debug)]
+pub(super) struct Table {
+    units: HashMap<Box<[u8]>, UnitIndex>,
+    origins: Vec<Origin>,
+    identifiers: Vec<Box<[u8]>>,
+    /// Whether kernel lines are wanted.
+    kernel: bool,
+}
+
+impl Table {
+    pub(super) fn new(config: &Config) -> Self {
+        let identifiers = config.identifiers.iter().map(|name| name.as_bytes().into());
+        let mut table = Self {
+            units: HashMap::new(),
+            origins: vec![],
+            identifiers: identifiers.collect(),
+            kernel: config.kernel,
+        };
+        for (index, unit) in (0..NO_UNIT).zip(&config.units) {
+            table.units.insert(unit.as_bytes().into(), index);
+            table.origins.push(origin_of(unit));
+        }
+        table.identifiers.sort();
+        table
+    }
+
+    fn unit(&self, name: &[u8]) -> UnitIndex {
+        self.units.get(name).copied().unwrap_or(NO_UNIT)
+    }
+
+    fn has_identifier(&self, name: &[u8]) -> bool {
+        self.identifiers.binary_search_by(|known| (**known).cmp(name)).is_ok()
+    }
+
+    /// The matches for libsystemd, as alternatives: everything that can be ours or claims to be.
+    pub(super) fn matches(&self) -> Vec<Vec<Vec<u8>>> {
+        let fields = |name: &str, values: &mut dyn Iterator<Item = &[u8]>| -> Vec<Vec<u8>> {
+            values.map(|value| [name.as_bytes(), b"=", value].concat()).collect()
+        };
+        let transports = match self.kernel {
+            true => vec![b"driver".as_slice(), b"kernel"],
+            false => vec![b"driver".as_slice()],
+        };
+        vec![
+            fields("_SYSTEMD_UNIT", &mut self.units.keys().map(|name| &**name)),
+            fields("SYSLOG_IDENTIFIER", &mut self.identifiers.iter().map(|name| &**name)),
+            // Kernel lines, and journald's own ("driver").
+            fields("_TRANSPORT", &mut transports.into_iter()),
+            // systemd's words about a unit: few enough to take all of pid 1.
+            fields("_PID", &mut [b"1".as_slice()].into_iter()),
+        ]
+    }
+}
+
+/// Whose words a configured unit writes: by its name, and where that is one that only this node
+/// knows, the kubelet's.
+fn origin_of(unit: &str) -> Origin {
+    let known = origin::of_unit(unit);
+    known.unwrap_or_else(|| match unit {
+        _ if unit.contains("containerd") => Origin::Containerd,
+        _ if unit.contains("crio") => Origin::Crio,
+        _ if unit.contains("docker") => Origin::Docker,
+        _ => Origin::Kubelet,
+    })
+}
+
+/// What is kept of an entry besides its message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    unit: UnitIndex,
+    /// `UNIT=`: the unit that the entry is about.
+    about: UnitIndex,
+    uid_zero: bool,
+    transport: Transport,
+    identified: bool,
+    /// `_PID`, 0 where unknown.
+    pub(super) pid: u32,
+    stream: u64,
+    /// Hash of `_BOOT_ID`, 0 where unknown.
+    pub(super) boot: u64,
+    /// journald itself cut the line.
+    pub(super) cut: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Kernel,
+    Driver,
+    Other,
+}
+
+impl Fields {
+    /// Of an entry of which nothing is known yet.
+    pub(super) const UNKNOWN: Self = Self {
+        unit: NO_UNIT,
+        about: NO_UNIT,
+        uid_zero: false,
+        transport: Transport::Other,
+        identified: false,
+        pid: 0,
+        stream: 0,
+        boot: 0,
+        cut: false,
+    };
+
+    /// Takes one field as `NAME=value`. A field may repeat (J4): the last of its name counts, which
+    /// journald writes only once for those it vouches for.
+    pub(super) fn take(&mut self, table: &Table, field: &[u8]) {
+        match field {
+            [b'_', b'S', b'Y', b'S', ..] => {
+                if let Some(value) = field.strip_prefix(b"_SYSTEMD_UNIT=") {
+                    self.unit = table.unit(value);
+                }
+            }
+            [b'_', b'S', b'T', ..] => {
+                if let Some(value) = field.strip_prefix(b"_STREAM_ID=") {
+                    self.stream = hash(value);
+                }
+            }
+            [b'_', b'U', ..] => {
+                if let Some(value) = field.strip_prefix(b"_UID=") {
+                    self.uid_zero = value == b"0";
+                }
+            }
+            [b'_', b'P', ..] => {
+                if let Some(value) = field.strip_prefix(b"_PID=") {
+                    self.pid = number(value);
+                }
+            }
+            [b'_', b'B', ..] => {
+                if let Some(value) = field.strip_prefix(b"_BOOT_ID=") {
+                    self.boot = hash(value);
+                }
+            }
+            [b'_', b'T', ..] => {
+                if let Some(value) = field.strip_prefix(b"_TRANSPORT=") {
+                    self.transport = match value {
+                        b"kernel" => Transport::Kernel,
+                        b"driver" => Transport::Driver,
+                        _ => Transport::Other,
+                    };
+                }
+            }
+            [b'_', b'L', ..] => {
+                if let Some(value) = field.strip_prefix(b"_LINE_BREAK=") {
+                    // The others, nul and eof, end a line where its writer ended it.
+                    self.cut = value == b"line-max";
+                }
+            }
+            [b'S', ..] => {
+                if let Some(value) = field.strip_prefix(b"SYSLOG_IDENTIFIER=") {
+                    self.identified = table.has_identifier(value);
+                }
+            }
+            [b'U', ..] => {
+                if let Some(value) = field.strip_prefix(b"UNIT=") {
+                    self.about = table.unit(value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Trust by class.
+    pub(super) fn judge(&self, table: &Table) -> Verdict {
+        match self.transport {
+            Transport::Kernel if table.kernel => return Verdict::Of(Origin::Kernel, NO_UNIT),
+            Transport::Kernel => return Verdict::Other,
+            Transport::Driver => return Verdict::Of(Origin::Journald, NO_UNIT),
+            Transport::Other => {}
+        }
+        if self.uid_zero
+            && let Some(origin) = table.origins.get(usize::from(self.unit))
+        {
+            return Verdict::Of(*origin, self.unit);
+        }
+        if self.pid == 1 && self.uid_zero {
+            return match self.about {
+                NO_UNIT => Verdict::Other,
+                unit => Verdict::Of(Origin::Systemd, unit),
+            };
+        }
+        let claims = self.identified || self.unit != NO_UNIT || self.about != NO_UNIT;
+        if claims { Verdict::Untrusted } else { Verdict::Other }
+    }
+
+    /// Which lines continue each other (G8): `_STREAM_ID`, else unit and pid.
+    pub(super) fn stream(&self) -> u64 {
+        match self.stream {
+            0 => (u64::from(self.unit) << 32) | u64::from(self.pid),
+            stream => stream,
+        }
+    }
+}
+
+/// FNV-1a: short keys, no attacker gains by a collision, and the same in every process.
+pub(super) fn hash(value: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    value.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+fn number(value: &[u8]) -> u32 {
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(fields: &[&str]) -> Verdict {
+        let table = Table::new(&Config::default());
+        let mut seen = Fields::UNKNOWN;
+        for field in fields {
+            seen.take(&table, field.as_bytes());
+        }
+        seen.judge(&table)
+    }
+
+    fn origin(fields: &[&str]) -> Option<Origin> {
+        match judge(fields) {
+            Verdict::Of(origin, _) => Some(origin),
+            Verdict::Untrusted | Verdict::Other => None,
+        }
+    }
+
+    #[test]
+    fn a_unit_is_believed_by_its_unit_and_uid_zero() {
+        let kubelet = ["_SYSTEMD_UNIT=kubelet.service", "_UID=0", "_TRANSPORT=stdout", "_PID=7"];
+        assert_eq!(origin(&kubelet), Some(Origin::Kubelet));
+        assert_eq!(origin(&["_SYSTEMD_UNIT=crio.service", "_UID=0"]), Some(Origin::Crio));
+        assert_eq!(origin(&["_SYSTEMD_UNIT=k3s-agent.service", "_UID=0"]), Some(Origin::Kubelet));
+        assert_eq!(origin(&["_SYSTEMD_UNIT=docker.service", "_UID=0"]), Some(Origin::Docker));
+        let snap = origin(&["_SYSTEMD_UNIT=snap.k8s.containerd.service", "_UID=0"]);
+        assert_eq!(snap, Some(Origin::Containerd));
+    }
+
+    #[test]
+    fn a_name_that_anyone_can_write_is_not_believed_but_counted() {
+        let forged = ["SYSLOG_IDENTIFIER=kubelet", "_UID=1000", "_SYSTEMD_UNIT=evil.service"];
+        assert_eq!(judge(&forged), Verdict::Untrusted);
+        let by_root = ["SYSLOG_IDENTIFIER=kubelet", "_UID=0", "_SYSTEMD_UNIT=cron.service"];
+        assert_eq!(judge(&by_root), Verdict::Untrusted);
+        let no_root = ["_SYSTEMD_UNIT=kubelet.service", "_UID=1000"];
+        assert_eq!(judge(&no_root), Verdict::Untrusted);
+        let about = ["UNIT=kubelet.service", "_UID=0", "_PID=4711"];
+        assert_eq!(judge(&about), Verdict::Untrusted);
+        let suppressed = ["MESSAGE=Suppressed 9 messages", "SYSLOG_IDENTIFIER=systemd-journald"];
+        assert_eq!(judge(&suppressed), Verdict::Other);
+    }
+
+    #[test]
+    fn kernel_journald_and_systemd_are_believed_by_their_own_marks() {
+        assert_eq!(origin(&["_TRANSPORT=kernel"]), Some(Origin::Kernel));
+        assert_eq!(origin(&["_TRANSPORT=driver", "_UID=0"]), Some(Origin::Journald));
+        let systemd = ["_PID=1", "_UID=0", "UNIT=containerd.service"];
+        assert_eq!(origin(&systemd), Some(Origin::Systemd));
+        assert_eq!(judge(&["_PID=1", "_UID=0", "UNIT=cron.service"]), Verdict::Other);
+        assert_eq!(judge(&["_TRANSPORT=stdout", "SYSLOG_IDENTIFIER=sshd"]), Verdict::Other);
+    }
+
+    #[test]
+    fn only_line_max_marks_a_line_that_goes_on() {
+        let table = Table::new(&Config::default());
+        for (field, cut) in [("_LINE_BREAK=line-max", true), ("_LINE_BREAK=eof", false)] {
+            let mut fields = Fields::UNKNOWN;
+            fields.take(&table, field.as_bytes());
+            assert_eq!(fields.cut, cut, "{field}");
+        }
+    }
+
+    #[test]
+    fn any_bytes_as_a_field_are_taken() {
+        let table = Table::new(&Config::default());
+        let mut fields = Fields::UNKNOWN;
+        for field in [&b""[..], b"_", b"=", b"_PID=", b"_PID=99999999999", b"_UID=\xff", b"S\0="] {
+            fields.take(&table, field);
+        }
+        assert_eq!(fields.pid, 0);
+    }
+}
