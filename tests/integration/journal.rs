@@ -92,7 +92,11 @@ impl Source {
             condition(self)
         });
         let (lines, losses) = (self.lines.len(), &self.losses);
-        assert!(held, "never: {what}; {lines} lines, losses {losses:?}, state then {state:?}");
+        let last = self.texts().last().map(|text| text.chars().take(80).collect::<String>());
+        assert!(
+            held,
+            "never: {what}; {lines} lines, the last {last:?}, losses {losses:?}, {state:?} before"
+        );
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -517,7 +521,7 @@ fn a_journal_file_truncated_under_the_reader_costs_the_reader_only() {
     source.until("all of them", |source| source.of(Origin::Kubelet).len() >= 2000);
     journald.sync();
     let file = std::fs::OpenOptions::new().write(true).open(journald.active_file());
-    file.and_then(|file| file.set_len(4096)).expect("the file can be truncated");
+    file.and_then(|file| file.set_len(0)).expect("the file can be truncated");
     let counters = source.handle.counters();
     source.until("the reader died", |_| counters.restarts.load(Relaxed) >= 1);
     // journald sets a damaged file aside when it starts.

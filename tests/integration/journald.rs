@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType};
+
 use crate::wait;
 
 const JOURNALD: &str = "/lib/systemd/systemd-journald";
@@ -16,7 +18,14 @@ const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
 /// Why a test with a journald of its own cannot run here, or `None`.
 pub fn missing() -> Option<String> {
-    for program in [JOURNALD, REMOTE, "/usr/bin/unshare", "/usr/bin/nsenter", "/usr/bin/setpriv"] {
+    for program in [
+        JOURNALD,
+        REMOTE,
+        "/usr/bin/unshare",
+        "/usr/bin/nsenter",
+        "/usr/bin/setpriv",
+        "/usr/bin/python3",
+    ] {
         if !Path::new(program).exists() {
             return Some(format!("{program} is not installed"));
         }
@@ -176,8 +185,17 @@ impl Journald {
     }
 
     /// A stream whose lines are stored with `_SYSTEMD_UNIT=unit` and `_UID=0`.
+    ///
+    /// journald remembers a unit per process id. So that one test can write as several units, a
+    /// process of its own connects the socket, which stays ours.
     pub fn stream(&self, identifier: &str, unit: &str) -> Stream {
-        let mut socket = UnixStream::connect(self.socket()).expect("journald's stream socket");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None);
+        let socket = socket.expect("a socket");
+        let connect = "import socket, sys; socket.socket(fileno=0).connect(sys.argv[1])";
+        let mut python = Command::new("python3");
+        python.args(["-c", connect]).arg(self.socket());
+        succeed(python.stdin(socket.try_clone().expect("its copy")).output());
+        let mut socket = UnixStream::from(socket);
         // identifier, unit, priority, level prefix, forwarding to syslog, kmsg and console
         let head = format!("{identifier}\n{unit}\n6\n0\n0\n0\n0\n");
         socket.write_all(head.as_bytes()).expect("journald reads");
