@@ -43,6 +43,7 @@ fn config(root: &Path) -> Config {
         root: root.to_owned(),
         program: Some(PathBuf::from(env!("CARGO_BIN_EXE_podwhy"))),
         start: Start { this_boot: false, window: None, entries: 1_000_000 },
+        first_pass_share: 1.0,
         ..Config::default()
     }
 }
@@ -154,7 +155,7 @@ fn j1_the_first_burst_of_a_unit_that_never_wrote_before_is_read_whole() {
     }
     let journald = Journald::start(Settings::default());
     // Whatever the start: all there is, and the last two hours of this boot.
-    let two_hours = Config { start: Start::default(), ..config(journald.root()) };
+    let two_hours = Config { start: Config::default().start, ..config(journald.root()) };
     let none = Start { entries: 0, ..config(journald.root()).start };
     let nothing_old = Config { start: none, ..config(journald.root()) };
     let mut sources: Vec<Source> = [config(journald.root()), two_hours, nothing_old]
@@ -186,10 +187,13 @@ fn j2_a_vacuumed_position_is_a_gap_and_the_next_entry_is_not_skipped() {
     let position = source.position.clone();
     source.handle.stop();
     kubelet.line("in between");
+    kubelet.flush();
     journald.sync();
+    kubelet.flush();
     journald.rotate();
     kubelet.line("first that is left");
     kubelet.line("second");
+    kubelet.flush();
     journald.sync();
     journald.vacuum(1);
     wait::until("the old file is gone", LONG, || journald.files().len() == 1);
@@ -216,8 +220,10 @@ fn j2_a_position_that_is_still_there_goes_on_behind_it_exactly() {
         for text in numbered("line", round * 100..(round + 1) * 100) {
             kubelet.line(&text);
         }
+        kubelet.flush();
         journald.sync();
         if round == 2 {
+            kubelet.flush();
             journald.rotate();
         }
         source.until("this round", |source| source.of(Origin::Kubelet).len() >= 100);
@@ -241,6 +247,7 @@ fn j3_lines_are_seen_though_nothing_announces_them_and_files_are_new() {
     for round in 0..4 {
         kubelet.line(&format!("round {round}"));
         source.until("the line", |source| source.of(Origin::Kubelet).len() > round);
+        kubelet.flush();
         journald.rotate();
     }
     assert_eq!(journald.files().len(), 5);
@@ -361,6 +368,7 @@ fn j10_volatile_and_persistent_journals_are_read_as_one_through_rotations() {
     let mut source = Source::start(config(journald.root()), None);
     source.until("both", |source| source.of(Origin::Kubelet).len() >= 2);
     assert_eq!(source.of(Origin::Kubelet), ["from the disk", "from memory"]);
+    kubelet.flush();
     journald.rotate();
     kubelet.line("after a rotation");
     source.until("the third", |source| source.of(Origin::Kubelet).len() >= 3);
@@ -378,6 +386,7 @@ fn j12_what_journald_suppressed_arrives_as_its_own_line() {
         kubelet.line(&text);
     }
     source.until("the storm's beginning", |source| source.of(Origin::Kubelet).len() >= 50);
+    kubelet.flush();
     journald.sync();
     let suppressed = |source: &Source| {
         source.of(Origin::Journald).iter().any(|text| text.starts_with("Suppressed "))
@@ -426,6 +435,7 @@ fn rotation_and_vacuum_under_load_lose_nothing_and_repeat_nothing() {
             sent += 1;
         }
         if round % 10 == 0 {
+            kubelet.flush();
             journald.rotate();
             journald.vacuum(2);
         }
@@ -454,6 +464,7 @@ fn what_was_vacuumed_while_the_core_was_behind_is_a_loss() {
     for number in 0..30_000 {
         kubelet.line(&format!("flood {number} {filler}"));
     }
+    kubelet.flush();
     journald.sync();
     source.signal_reader(rustix::process::Signal::CONT);
     kubelet.line("the end");
@@ -519,6 +530,7 @@ fn a_journal_file_truncated_under_the_reader_costs_the_reader_only() {
         kubelet.line(&text);
     }
     source.until("all of them", |source| source.of(Origin::Kubelet).len() >= 2000);
+    kubelet.flush();
     journald.sync();
     let file = std::fs::OpenOptions::new().write(true).open(journald.active_file());
     file.and_then(|file| file.set_len(0)).expect("the file can be truncated");

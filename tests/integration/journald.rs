@@ -3,13 +3,12 @@
 //! Lines are written as any unit by the stdout stream protocol. Ended by its process id.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-
-use rustix::net::{AddressFamily, SocketType};
 
 use crate::wait;
 
@@ -185,21 +184,12 @@ impl Journald {
     }
 
     /// A stream whose lines are stored with `_SYSTEMD_UNIT=unit` and `_UID=0`.
-    ///
-    /// journald remembers a unit per process id. So that one test can write as several units, a
-    /// process of its own connects the socket, which stays ours.
     pub fn stream(&self, identifier: &str, unit: &str) -> Stream {
-        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None);
-        let socket = socket.expect("a socket");
-        let connect = "import socket, sys; socket.socket(fileno=0).connect(sys.argv[1])";
-        let mut python = Command::new("python3");
-        python.args(["-c", connect]).arg(self.socket());
-        succeed(python.stdin(socket.try_clone().expect("its copy")).output());
-        let mut socket = UnixStream::from(socket);
+        let mut socket = UnixStream::connect(self.socket()).expect("journald's stream socket");
         // identifier, unit, priority, level prefix, forwarding to syslog, kmsg and console
         let head = format!("{identifier}\n{unit}\n6\n0\n0\n0\n0\n");
         socket.write_all(head.as_bytes()).expect("journald reads");
-        Stream { socket }
+        Stream { cat: Stream::cat(&socket), socket }
     }
 
     /// One line through the native protocol, with fields of the sender's choice (never trusted
@@ -251,12 +241,22 @@ impl Drop for Journald {
 }
 
 /// A connection on which each written line becomes an entry.
+///
+/// journald looks at who writes and remembers one unit per process id: so that a test can write as
+/// several units, each stream has a process of its own that copies its lines.
 #[derive(Debug)]
 pub struct Stream {
+    cat: Child,
     socket: UnixStream,
 }
 
 impl Stream {
+    fn cat(socket: &UnixStream) -> Child {
+        let socket: OwnedFd = socket.try_clone().expect("a copy of the socket").into();
+        let mut cat = Command::new("cat");
+        cat.stdin(Stdio::piped()).stdout(socket).spawn().expect("cat starts")
+    }
+
     /// Writes one line.
     pub fn line(&mut self, text: &str) {
         self.bytes(text.as_bytes());
@@ -266,7 +266,25 @@ impl Stream {
     pub fn bytes(&mut self, text: &[u8]) {
         let mut line = text.to_vec();
         line.push(b'\n');
-        self.socket.write_all(&line).expect("journald reads");
+        let pipe = self.cat.stdin.as_mut().expect("cat's input");
+        pipe.write_all(&line).expect("cat reads");
+    }
+
+    /// Returns when all lines so far are on their way to journald: what `Journald::sync` waits for.
+    pub fn flush(&mut self) {
+        self.end();
+        self.cat = Self::cat(&self.socket);
+    }
+
+    fn end(&mut self) {
+        drop(self.cat.stdin.take());
+        let _ = self.cat.wait();
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -282,9 +300,9 @@ pub fn write_journal(root: &Path, entries: &[Entry<'_>]) -> PathBuf {
     let mut export = Vec::new();
     for entry in entries {
         for (name, value) in entry {
-            // The binary form holds any bytes: name, newline, 64-bit length, value.
             export.extend_from_slice(name.as_bytes());
-            if name.starts_with("__") {
+            // The binary form holds any bytes (newline, 64-bit length, value), but not none.
+            if value.is_empty() || std::str::from_utf8(value).is_ok_and(|v| !v.contains('\n')) {
                 export.push(b'=');
             } else {
                 export.push(b'\n');
@@ -341,6 +359,7 @@ fn a_journald_of_the_tests_own_stores_lines_under_the_unit_they_name() {
             kubelet.line(&format!("line {number}"));
         }
         journald.log_as(65534, "kubelet", "forged");
+        kubelet.flush();
         journald.sync();
         let seen = || journald.cat(&["_SYSTEMD_UNIT=kubelet.service"]).len() == 100;
         wait::until("the lines are stored", Duration::from_secs(10), seen);

@@ -14,9 +14,10 @@ pub mod reader;
 mod sd;
 mod supervisor;
 mod trust;
+pub mod units;
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,6 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 pub use self::counters::Counters;
+pub use self::units::Unit;
 use crate::source::{Feed, Micros, Position};
 
 /// The name of this source in positions.
@@ -32,18 +34,13 @@ pub const SOURCE: &str = "journal";
 
 /// Which journal is read, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Holds `run/log/journal` and `var/log/journal`; both are read.
     pub root: PathBuf,
     /// One folder of journal files instead of the root's two.
     pub directory: Option<PathBuf>,
     /// Units that are believed, when root runs them.
-    pub units: Vec<String>,
-    /// Syslog identifiers that lines of these units carry: others that use them are counted.
-    pub identifiers: Vec<String>,
-    /// Whether kernel lines are read.
-    pub kernel: bool,
+    pub units: Vec<Unit>,
     /// Where reading begins when there is no position yet.
     pub start: Start,
     /// Pause between two looks while lines come.
@@ -64,75 +61,34 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let section = crate::config::Journal::default();
-        Self {
-            root: PathBuf::from("/"),
-            directory: None,
-            units: section.units,
-            identifiers: section.identifiers,
-            kernel: section.kernel,
-            start: Start::default(),
-            look_busy: Duration::from_millis(25),
-            look_idle: Duration::from_millis(250),
-            busy_for: Duration::from_secs(10),
-            first_pass_share: 1.0,
-            hang: Duration::from_secs(10),
-            library: sd::LIBRARY.to_owned(),
-            program: None,
-        }
+        Self::from(&crate::config::Journal::default())
     }
 }
 
-impl TryFrom<&crate::config::Journal> for Config {
-    type Error = String;
-
-    /// libsystemd follows one folder, or the two of one root; other lists cannot be followed
-    /// through rotations (J10), so they are refused.
-    fn try_from(section: &crate::config::Journal) -> Result<Self, String> {
-        let roots: Vec<&Path> = section.folders.iter().filter_map(|path| root_of(path)).collect();
-        let (root, directory) = match (section.folders.as_slice(), roots.as_slice()) {
-            ([..], [first, others @ ..])
-                if roots.len() == section.folders.len() && others.iter().all(|o| o == first) =>
-            {
-                (first.to_path_buf(), None)
-            }
-            ([folder], _) => (PathBuf::from("/"), Some(folder.clone())),
-            _ => {
-                return Err("journal.folders: name one folder, or ROOT/var/log/journal and \
-                            ROOT/run/log/journal of one root"
-                    .to_owned());
-            }
-        };
-        Ok(Self {
-            root,
-            directory,
-            units: section.units.clone(),
-            identifiers: section.identifiers.clone(),
-            kernel: section.kernel,
+impl std::convert::From<&crate::config::Journal> for Config {
+    fn from(section: &crate::config::Journal) -> Self {
+        Self {
+            root: section.root.clone(),
+            directory: section.folder.clone(),
+            units: section.units.iter().map(|text| Unit::parse(text)).collect(),
             start: Start {
                 this_boot: true,
                 window: Some(section.first_read.max_age),
                 entries: u32::try_from(section.first_read.max_entries).unwrap_or(u32::MAX),
             },
+            look_busy: Duration::from_millis(25),
+            look_idle: Duration::from_millis(250),
+            busy_for: Duration::from_secs(10),
             first_pass_share: section.catchup.cpu,
-            library: section
-                .library
-                .as_ref()
-                .map_or_else(|| sd::LIBRARY.to_owned(), |path| path.to_string_lossy().into_owned()),
-            ..Self::default()
-        })
+            hang: Duration::from_secs(10),
+            library: section.library.to_string_lossy().into_owned(),
+            program: None,
+        }
     }
-}
-
-/// `ROOT` of `ROOT/var/log/journal` and `ROOT/run/log/journal`.
-fn root_of(folder: &Path) -> Option<&Path> {
-    let is_one = folder.ends_with("var/log/journal") || folder.ends_with("run/log/journal");
-    if is_one { folder.ancestors().nth(3) } else { None }
 }
 
 /// Where the first read begins: at the latest of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Start {
     /// Not before this boot, where the journal knows it.
     pub this_boot: bool,
@@ -140,13 +96,6 @@ pub struct Start {
     pub window: Option<Duration>,
     /// So many entries of the units at most.
     pub entries: u32,
-}
-
-impl Default for Start {
-    fn default() -> Self {
-        let window = Some(Duration::from_secs(2 * 60 * 60));
-        Self { this_boot: true, window, entries: 200_000 }
-    }
 }
 
 /// How the source is.
@@ -259,27 +208,4 @@ impl Drop for Handle {
 fn now() -> Micros {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(folders: &[&str]) -> Result<Config, String> {
-        let folders = folders.iter().map(PathBuf::from).collect();
-        Config::try_from(&crate::config::Journal { folders, ..Default::default() })
-    }
-
-    #[test]
-    fn the_two_folders_of_a_root_are_read_as_one_journal() {
-        let usual = config(&["/var/log/journal", "/run/log/journal"]).unwrap();
-        assert_eq!((usual.root, usual.directory), (PathBuf::from("/"), None));
-        let host = config(&["/host/run/log/journal", "/host/var/log/journal"]).unwrap();
-        assert_eq!((host.root, host.directory), (PathBuf::from("/host"), None));
-        let other = config(&["/srv/journals"]).unwrap();
-        assert_eq!(other.directory, Some(PathBuf::from("/srv/journals")));
-        let refused = config(&["/srv/a", "/srv/b"]).unwrap_err();
-        assert!(refused.starts_with("journal.folders: "), "{refused}");
-        config(&["/a/var/log/journal", "/b/run/log/journal"]).unwrap_err();
-    }
 }

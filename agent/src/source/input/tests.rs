@@ -1,3 +1,1 @@
 //! What is recognised as what, by its content.
-
-

@@ -1,3 +1,1 @@
 //! Lines that belong together, and lines that only look like it.
-
-

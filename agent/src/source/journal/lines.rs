@@ -30,7 +30,7 @@ impl Pool {
 pub(super) struct Batch {
     pub(super) payload: Vec<u8>,
     pub(super) entries_bytes: usize,
-    pub(super) units: Arc<[String]>,
+    pub(super) units: Arc<[super::Unit]>,
     pub(super) counters: Arc<Counters>,
     pub(super) pool: Pool,
 }
@@ -49,7 +49,7 @@ impl Lines for Batch {
             let mut line = Line {
                 text: "",
                 origin: entry.origin,
-                unit: unit.map_or("", String::as_str),
+                unit: unit.map_or("", |unit| unit.name.as_str()),
                 stream: entry.stream,
                 pid: (entry.pid != 0).then_some(entry.pid),
                 at: entry.at,

@@ -47,9 +47,9 @@ impl Losses {
     }
 
     /// What is due: the first at once, the next when the window is over, or all at the end.
-    pub(super) fn due(&mut self, is_end: bool) -> Vec<Loss> {
+    pub(super) fn due(&mut self, now: Instant, is_end: bool) -> Vec<Loss> {
         let pending = [&mut self.corrupt, &mut self.untrusted];
-        pending.into_iter().filter_map(|pending| pending.take(is_end)).collect()
+        pending.into_iter().filter_map(|pending| pending.take(now, is_end)).collect()
     }
 }
 
@@ -69,12 +69,12 @@ impl Pending {
         self.to = self.to.max(to);
     }
 
-    fn take(&mut self, is_end: bool) -> Option<Loss> {
-        let is_due = self.told_at.is_none_or(|at| at.elapsed() >= limits::LOSS_WINDOW);
+    fn take(&mut self, now: Instant, is_end: bool) -> Option<Loss> {
+        let is_due = self.told_at.is_none_or(|at| now.duration_since(at) >= limits::LOSS_WINDOW);
         if self.lines == 0 || !(is_due || is_end) {
             return None;
         }
-        self.told_at = Some(Instant::now());
+        self.told_at = Some(now);
         Some(Loss {
             kind: self.kind,
             component: "journal".to_owned(),
@@ -92,19 +92,19 @@ impl Pending {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn the_first_loss_is_told_at_once_and_the_next_ones_together() {
-        let mut losses = Losses::new();
+    #[test]
+    fn the_first_loss_is_told_at_once_and_the_next_ones_together() {
+        let (mut losses, start) = (Losses::new(), Instant::now());
         losses.untrusted(2, 10);
-        assert_eq!(losses.due(false)[0].lines, Some(2));
+        assert_eq!(losses.due(start, false)[0].lines, Some(2));
         losses.untrusted(3, 20);
         losses.untrusted(4, 30);
-        assert!(losses.due(false).is_empty());
-        tokio::time::advance(limits::LOSS_WINDOW).await;
-        let told = losses.due(false);
+        assert!(losses.due(start, false).is_empty());
+        let later = start + limits::LOSS_WINDOW;
+        let told = losses.due(later, false);
         assert_eq!((told[0].lines, told[0].from, told[0].to), (Some(7), Some(20), Some(30)));
         losses.untrusted(1, 40);
-        assert_eq!(losses.due(true)[0].lines, Some(1), "the end tells what is left");
-        assert!(losses.due(true).is_empty());
+        assert_eq!(losses.due(later, true)[0].lines, Some(1), "the end tells what is left");
+        assert!(losses.due(later, true).is_empty());
     }
 }

@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
 fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, Stop> {
     let library = sd::Library::load(&request.config.library).map_err(fatal)?;
     let journal = place::open(&library, &request.config)?;
-    let table = Table::new(&request.config);
+    let table = Table::new(&request.config.units);
     let mut reader = Reader {
         filter: Filter::new(table.matches()),
         table,

@@ -37,7 +37,7 @@ const PIPE_BYTES: usize = 1024 * 1024;
 /// The thread that feeds the core.
 pub(super) struct Supervisor {
     config: Config,
-    units: Arc<[String]>,
+    units: Arc<[super::Unit]>,
     feed: SyncSender<Feed>,
     stopped: OwnedFd,
     counters: Arc<Counters>,
@@ -363,7 +363,7 @@ impl Supervisor {
     }
 
     fn tell_losses(&mut self, is_end: bool) -> Result<(), Stopped> {
-        for loss in self.losses.due(is_end) {
+        for loss in self.losses.due(Instant::now(), is_end) {
             self.deliver(Feed::Lost(loss, None))?;
         }
         Ok(())

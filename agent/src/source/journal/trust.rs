@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use podwhy_parser::Origin;
 
-use super::Config;
-use crate::source::origin;
+use super::units::{self, Unit};
 
 /// The place of a unit in the configured list; `NO_UNIT` is none.
 pub(super) type UnitIndex = u16;
@@ -30,24 +29,20 @@ pub(super) struct Table {
     units: HashMap<Box<[u8]>, UnitIndex>,
     origins: Vec<Origin>,
     identifiers: Vec<Box<[u8]>>,
-    /// Whether kernel lines are wanted.
-    kernel: bool,
 }
 
 impl Table {
-    pub(super) fn new(config: &Config) -> Self {
-        let identifiers = config.identifiers.iter().map(|name| name.as_bytes().into());
+    pub(super) fn new(units: &[Unit]) -> Self {
+        let identifiers = units::identifiers(units);
         let mut table = Self {
             units: HashMap::new(),
             origins: vec![],
-            identifiers: identifiers.collect(),
-            kernel: config.kernel,
+            identifiers: identifiers.iter().map(|name| name.as_bytes().into()).collect(),
         };
-        for (index, unit) in (0..NO_UNIT).zip(&config.units) {
-            table.units.insert(unit.as_bytes().into(), index);
-            table.origins.push(origin_of(unit));
+        for (index, unit) in (0..NO_UNIT).zip(units) {
+            table.units.insert(unit.name.as_bytes().into(), index);
+            table.origins.push(unit.component.origin());
         }
-        table.identifiers.sort();
         table
     }
 
@@ -64,31 +59,15 @@ impl Table {
         let fields = |name: &str, values: &mut dyn Iterator<Item = &[u8]>| -> Vec<Vec<u8>> {
             values.map(|value| [name.as_bytes(), b"=", value].concat()).collect()
         };
-        let transports = match self.kernel {
-            true => vec![b"driver".as_slice(), b"kernel"],
-            false => vec![b"driver".as_slice()],
-        };
         vec![
             fields("_SYSTEMD_UNIT", &mut self.units.keys().map(|name| &**name)),
             fields("SYSLOG_IDENTIFIER", &mut self.identifiers.iter().map(|name| &**name)),
             // Kernel lines, and journald's own ("driver").
-            fields("_TRANSPORT", &mut transports.into_iter()),
+            fields("_TRANSPORT", &mut [b"kernel".as_slice(), b"driver"].into_iter()),
             // systemd's words about a unit: few enough to take all of pid 1.
             fields("_PID", &mut [b"1".as_slice()].into_iter()),
         ]
     }
-}
-
-/// Whose words a configured unit writes: by its name, and where that is one that only this node
-/// knows, the kubelet's.
-fn origin_of(unit: &str) -> Origin {
-    let known = origin::of_unit(unit);
-    known.unwrap_or_else(|| match unit {
-        _ if unit.contains("containerd") => Origin::Containerd,
-        _ if unit.contains("crio") => Origin::Crio,
-        _ if unit.contains("docker") => Origin::Docker,
-        _ => Origin::Kubelet,
-    })
 }
 
 /// What is kept of an entry besides its message.
@@ -191,8 +170,7 @@ impl Fields {
     /// Trust by class.
     pub(super) fn judge(&self, table: &Table) -> Verdict {
         match self.transport {
-            Transport::Kernel if table.kernel => return Verdict::Of(Origin::Kernel, NO_UNIT),
-            Transport::Kernel => return Verdict::Other,
+            Transport::Kernel => return Verdict::Of(Origin::Kernel, NO_UNIT),
             Transport::Driver => return Verdict::Of(Origin::Journald, NO_UNIT),
             Transport::Other => {}
         }
@@ -232,10 +210,11 @@ fn number(value: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Config;
     use super::*;
 
     fn judge(fields: &[&str]) -> Verdict {
-        let table = Table::new(&Config::default());
+        let table = Table::new(&Config::default().units);
         let mut seen = Fields::UNKNOWN;
         for field in fields {
             seen.take(&table, field.as_bytes());
@@ -287,7 +266,7 @@ mod tests {
 
     #[test]
     fn only_line_max_marks_a_line_that_goes_on() {
-        let table = Table::new(&Config::default());
+        let table = Table::new(&Config::default().units);
         for (field, cut) in [("_LINE_BREAK=line-max", true), ("_LINE_BREAK=eof", false)] {
             let mut fields = Fields::UNKNOWN;
             fields.take(&table, field.as_bytes());
@@ -297,7 +276,7 @@ mod tests {
 
     #[test]
     fn any_bytes_as_a_field_are_taken() {
-        let table = Table::new(&Config::default());
+        let table = Table::new(&Config::default().units);
         let mut fields = Fields::UNKNOWN;
         for field in [&b""[..], b"_", b"=", b"_PID=", b"_PID=99999999999", b"_UID=\xff", b"S\0="] {
             fields.take(&table, field);

@@ -1,3 +1,1 @@
 //! Journal exports and journal JSON, whole and damaged.
-
-

@@ -1,3 +1,1 @@
 //! Text logs of every transport, by example.
-
-
