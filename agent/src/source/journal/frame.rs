@@ -341,7 +341,8 @@ mod tests {
             builder.begin();
             builder.message(message);
             builder.message(b"a second MESSAGE");
-            let fields = Fields { pid: 7, boot: 9, cut: number == 2, ..Fields::UNKNOWN };
+            let mut fields = Fields::UNKNOWN;
+            (fields.pid, fields.boot, fields.cut) = (7, 9, number == 2);
             builder.keep(number, Origin::Kubelet, 5, &fields);
         }
         builder.begin();
