@@ -73,6 +73,50 @@ fn no_expectation_is_left_without_its_case() {
     }
 }
 
+/// Points of log-grammar.md that the parser decides. The others are the agent's: joining (G8, G9,
+/// G67, G68), the journal's fields (G7, G12), years and order of times (G5), what is worth an
+/// incident (G55 in part, G56).
+const POINTS: [&[u32]; 6] = [
+    &[1, 2, 3, 4, 6, 10, 11, 13, 14],
+    &[15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28],
+    &[29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44],
+    &[45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 57, 58],
+    &[59, 60, 61, 62, 63, 64, 65, 66, 69, 70, 71],
+    &[72, 73],
+];
+
+#[test]
+fn every_point_of_the_grammar_that_the_parser_decides_has_a_case_or_test_of_its_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names = String::new();
+    for case in describe::cases() {
+        let _ = writeln!(names, "{}", case.path.file_name().expect("a name").display());
+    }
+    for folder in [root.join("src"), root.join("../tests")] {
+        test_names(&folder, &mut names);
+    }
+    let named = |point: &u32| {
+        names.lines().any(|name| name.split(['_', '.']).any(|word| word == format!("g{point:02}")))
+    };
+    let missing: Vec<_> = POINTS.concat().into_iter().filter(|point| !named(point)).collect();
+    assert!(missing.is_empty(), "neither case nor test is named after G{missing:?}");
+}
+
+/// The names of all functions in a folder of Rust files, one a line.
+fn test_names(folder: &Path, names: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            test_names(&path, names);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).expect("UTF-8");
+            for rest in text.split("\nfn ").chain(text.split(" fn ")).skip(1) {
+                let _ = writeln!(names, "{}", rest.split('(').next().unwrap_or_default());
+            }
+        }
+    }
+}
+
 /// Pretty JSON for one message, one line each for many.
 fn expected_path(case: &Path) -> std::path::PathBuf {
     case.with_extension(if is_lines(case) { "jsonl" } else { "json" })

@@ -157,6 +157,27 @@ fn g11_a_structured_line_cut_inside_a_quote_says_that_it_is_truncated() {
     assert!(cuts > 5000, "only {cuts} cuts");
 }
 
+#[test]
+fn g14_the_line_number_in_a_header_decides_nothing() {
+    let mut moved = 0;
+    for case in describe::cases() {
+        for text in &case.messages {
+            let Some(message) = parse_from(case.origin, text) else { continue };
+            let (Some(file), Some(line)) = (message.frame.file, message.frame.line) else {
+                continue;
+            };
+            let elsewhere = text.replacen(&format!("{file}:{line}"), &format!("{file}:98765"), 1);
+            let other = parse_from(case.origin, &elsewhere).expect("still a line");
+            moved += usize::from(other.frame.line == Some(98765));
+            let said = describe::message(Some(&message));
+            let mut said_elsewhere = describe::message(Some(&other));
+            said_elsewhere["line"] = line.into();
+            assert_eq!(said, said_elsewhere, "{text}");
+        }
+    }
+    assert!(moved > 300, "only {moved} lines");
+}
+
 /// One physical line of klog text with a structured message.
 fn is_structured(text: &str) -> bool {
     !text.contains('\n')

@@ -1,4 +1,4 @@
-//! What containerd and the kernel wrote on a real node: each line that tells of a failure, an end
+//! What kubelet, containerd and the kernel wrote on a real node: each line that tells of a failure, an end
 //! or progress is a production, and says whose it is.
 
 use std::io::Read as _;
@@ -57,6 +57,86 @@ fn g70_each_recorded_kill_names_its_victim_and_the_limit() {
         }
     }
     assert!(kills > 0, "no recorded kill was read");
+}
+
+/// Steps and reasons that these recordings hold (`tests/recordings/index.tsv` and its README).
+const STEPS: [&str; 7] = [
+    "StartContainer",
+    "CreatePodSandbox",
+    "KillPodSandbox",
+    "KillContainer",
+    "WaitForNetwork",
+    "WaitForVolumes",
+    "MakePodDataDirs",
+];
+const REASONS: [&str; 16] = [
+    "CrashLoopBackOff",
+    "RunContainerError",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "PostStartHookError",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreatePodSandboxError",
+    "KillPodSandboxError",
+    "KillContainerError",
+    "NetworkNotReady",
+    "FailedMount",
+    "FailedCreatePodContainer",
+    "ImageInspectError",
+];
+
+#[test]
+fn g29_every_recorded_sync_error_names_its_pod_step_and_reason() {
+    let mut count = 0;
+    let mut reasons = std::collections::BTreeSet::new();
+    for line in recorded("kubelet") {
+        let message = parse_from(Origin::Kubelet, &line);
+        if !line.contains("] \"Error syncing pod") {
+            // Whatever else a kubelet wrote, it is not taken for the authoritative line.
+            assert!(message.is_none_or(|it| it.what != What::ErrorSyncingPod), "{line}");
+            continue;
+        }
+        count += 1;
+        let Some(message) = message else { panic!("{line}") };
+        assert_eq!((message.what, message.truncated), (What::ErrorSyncingPod, false), "{line}");
+        let facts = message.facts();
+        let pod = [facts.pod.namespace, facts.pod.name, facts.pod.uid];
+        assert!(pod.iter().all(Option::is_some), "{line}");
+        assert!(message.failures().count() > 0, "{line}");
+        for failure in message.failures() {
+            let (step, reason) =
+                (failure.step.to_string(), failure.reason.map(|it| it.to_string()));
+            assert!(STEPS.contains(&step.as_str()), "{step}: {line}");
+            assert!(!failure.message.is_empty() && !failure.truncated, "{line}");
+            match reason {
+                Some(reason) => {
+                    assert!(REASONS.contains(&reason.as_str()), "{reason}: {line}");
+                    reasons.insert(reason);
+                }
+                None => assert_eq!(step, "MakePodDataDirs", "{line}"),
+            }
+        }
+    }
+    assert!(count > 200 && reasons.len() > 8, "{count} lines, {reasons:?}");
+}
+
+#[test]
+fn g57_every_recorded_kubelet_line_with_a_header_is_read() {
+    let mut unknown_errors = Vec::new();
+    for line in recorded("kubelet") {
+        let has_header = line.starts_with(['I', 'W', 'E', 'F']) && line.contains(".go:");
+        let message = parse_from(Origin::Kubelet, &line);
+        assert_eq!(message.is_some(), has_header, "{line}");
+        if let Some(message) = message.filter(|it| is_error(it) && it.what == What::Unknown) {
+            unknown_errors.push(message.text.to_string());
+        }
+    }
+    unknown_errors.sort();
+    unknown_errors.dedup();
+    assert!(unknown_errors.len() < 25, "{unknown_errors:#?}");
 }
 
 fn is_error(message: &Message<'_>) -> bool {
