@@ -3,6 +3,10 @@
 //! Machines are noisy, so nothing here asserts a time: each round runs every contender once, the
 //! best CPU time of each counts, and the table gives ratios between rows of the same run.
 
+pub mod journal;
+pub mod process;
+pub mod sink;
+
 use std::fmt::Write as _;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -98,24 +102,26 @@ pub fn machine() -> String {
     format!("{}, {cores} cores, Linux {}", model.trim_matches([' ', '\t', ':']), kernel.trim())
 }
 
-/// The kubelet lines of all recordings: those with a sync failure, and all others.
+/// Every recording of a real node, in journal export format.
 ///
 /// # Panics
 /// When the recordings cannot be read: there is nothing to measure then.
 #[must_use]
-pub fn recorded_lines() -> (Vec<String>, Vec<String>) {
+pub fn recordings() -> Vec<Vec<u8>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/recordings");
-    let mut lines: Vec<String> = Vec::new();
     let mut folders: Vec<_> = std::fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{folder}: {error}"))
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .collect();
     folders.sort();
-    for path in folders {
-        let bytes = read_maybe_gz(&path.join("journal.export"));
-        lines.extend(kubelet_messages(&bytes));
-    }
+    folders.iter().map(|path| read_maybe_gz(&path.join("journal.export"))).collect()
+}
+
+/// The kubelet lines of all recordings: those with a sync failure, and all others.
+#[must_use]
+pub fn recorded_lines() -> (Vec<String>, Vec<String>) {
+    let lines = recordings().iter().flat_map(|export| kubelet_messages(export)).collect::<Vec<_>>();
     lines.into_iter().partition(|line| line.contains("Error syncing pod, skipping"))
 }
 

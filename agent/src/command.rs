@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod agent;
 mod check;
 mod config;
 
@@ -38,6 +39,7 @@ Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Agent(agent::Agent),
     Check(check::Check),
     Config(config::Config),
 }
@@ -46,6 +48,7 @@ enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Agent(arguments) => agent::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
     }

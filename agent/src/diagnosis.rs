@@ -178,9 +178,15 @@ impl Diagnosis {
     }
 
     /// Takes one input at its time (for a line, the time at which its source received it) and
-    /// appends what follows from it. Timers due until then fire first.
+    /// appends what follows from it. Timers due until then fire first. What the node looks like and
+    /// what is missing come from beside the lines: their time moves no timer, or a line that is
+    /// still to be read would come too late for its own failure.
     pub fn apply(&mut self, at: Micros, input: Input, out: &mut Output) {
-        let now = self.clock.advance(at);
+        let now = match input {
+            Input::Observed(_) | Input::End => self.clock.advance(at),
+            Input::Tick => self.clock.engine_time(at),
+            Input::Node(_) | Input::Lost(_) | Input::Checked(_) => Micros::MIN,
+        };
         self.fire_until(now, out);
         // A tick says nothing that the next input would not say as well.
         self.meta_changed |= !matches!(input, Input::Tick);

@@ -11,6 +11,7 @@ pub mod export;
 pub mod limits;
 pub mod node;
 
+pub mod app;
 pub mod command;
 pub mod config;
 pub mod observation;

@@ -203,6 +203,7 @@ pub fn cut(text: &str, bound: usize) -> (&str, bool) {
     (text.get(..end).unwrap_or_default(), true)
 }
 
+
 /// Entries in one journal batch: bounds what is read twice after the reader died.
 pub const BATCH_ENTRIES: u32 = 4096;
 
@@ -222,3 +223,24 @@ pub const DEATHS_PER_ENTRY: u32 = 3;
 
 /// Losses of one kind that follow each other within this time are told as one.
 pub const LOSS_WINDOW: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Positions alone are written at most this often: a transaction of one record writes 68 times its
+/// size, and a position that is a little old only costs reading a little again.
+pub const QUIET_COMMIT_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// How often the outbox keeps house and timers are looked at when nothing else happens.
+pub const MAINTAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Feeds that one transaction joins at most: enough to share a sync between what arrives together,
+/// few enough that a storm does not hold back its first record.
+pub const FEEDS_PER_COMMIT: usize = 16;
+
+/// Requests of the exporter waiting for the core: it sends one at a time, a second place costs nothing.
+pub const EXPORT_REQUESTS: usize = 4;
+
+/// Views of the node waiting for the core: only the newest matters.
+pub const VIEWS: usize = 2;
+
+/// From SIGTERM to the end: less than the 30 s after which Kubernetes kills.
+pub const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
+

@@ -127,3 +127,41 @@ pub enum Feed {
     /// Something is missing. `position`, where given, is committed with the loss record.
     Lost(Loss, Option<Position>),
 }
+
+/// Where a source hands on its feeds: a bounded channel. Full means that the source stops reading.
+pub trait Outlet: Send + std::fmt::Debug + 'static {
+    /// Hands on without waiting.
+    ///
+    /// # Errors
+    /// Gives the feed back where there is no room for it now.
+    fn offer(&self, feed: Feed) -> Result<(), Refusal>;
+}
+
+/// Why a feed was not taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// No room now: here it is again.
+    Full(Box<Feed>),
+    /// Nobody listens any more.
+    Closed,
+}
+
+impl Outlet for tokio::sync::mpsc::Sender<Feed> {
+    fn offer(&self, feed: Feed) -> Result<(), Refusal> {
+        use tokio::sync::mpsc::error::TrySendError;
+        self.try_send(feed).map_err(|error| match error {
+            TrySendError::Full(feed) => Refusal::Full(Box::new(feed)),
+            TrySendError::Closed(_) => Refusal::Closed,
+        })
+    }
+}
+
+impl Outlet for std::sync::mpsc::SyncSender<Feed> {
+    fn offer(&self, feed: Feed) -> Result<(), Refusal> {
+        use std::sync::mpsc::TrySendError;
+        self.try_send(feed).map_err(|error| match error {
+            TrySendError::Full(feed) => Refusal::Full(Box::new(feed)),
+            TrySendError::Disconnected(_) => Refusal::Closed,
+        })
+    }
+}

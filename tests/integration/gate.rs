@@ -53,7 +53,7 @@ struct Shared {
 impl Gate {
     /// Opens a door to `target`, a base URL.
     pub fn open(target: &str, script: Script) -> Self {
-        podwhy::export::install_crypto();
+        podwhy::export::otlp_http::install_tls_provider();
         let counts = Arc::new(Counts::default());
         let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let shared = Shared { script, target: target.to_owned(), client, counts: counts.clone() };

@@ -3,8 +3,13 @@
 #![expect(dead_code, reason = "the parts offer more than the tests so far ask for")]
 
 // The parts.
+mod agent;
+mod collector;
+mod gate;
 mod journald;
+mod load;
 mod wait;
 
 // The stories.
 mod journal;
+mod main_path;

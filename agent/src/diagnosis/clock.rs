@@ -1,7 +1,6 @@
 //! Engine time: never goes back, whatever the node's clock does.
 //!
-//! Inputs carry their source's time. Small steps back are lines out of order: they count as now. A
-//! larger one is a clock that was set back: from there on engine time goes on from where it was,
+//! Inputs carry their source's time. Small steps back are lines out of order. A larger one is a clock that was set back: from there on engine time goes on from where it was,
 //! shifted, until the source's clock has caught up by itself.
 
 use crate::source::Micros;
@@ -26,7 +25,9 @@ impl Clock {
         engine.saturating_sub(self.shift)
     }
 
-    /// Moves to the time of an input. Returns the engine's time of it.
+    /// Moves to the time of a line. Returns the engine's time of it, which for a line out of order
+    /// lies a little before now: what follows from a line depends on its own time alone, not on
+    /// what else had been read when it came.
     pub(super) fn advance(&mut self, at: Micros) -> Micros {
         if at >= self.now {
             *self = Self { now: at, shift: 0 };
@@ -37,8 +38,15 @@ impl Clock {
             self.now = shifted;
         } else if self.now - shifted > DISORDER {
             self.shift = self.now.saturating_sub(at);
+            return self.now;
         }
-        self.now
+        shifted
+    }
+
+    /// The engine's time of a moment at which nothing was written. Moves nothing: the lines of that
+    /// moment may still be on their way.
+    pub(super) const fn engine_time(self, at: Micros) -> Micros {
+        if at >= self.now { at } else { at.saturating_add(self.shift) }
     }
 }
 
@@ -49,10 +57,11 @@ mod tests {
     const S: Micros = 1_000_000;
 
     #[test]
-    fn lines_out_of_order_count_as_now() {
+    fn lines_out_of_order_keep_their_time_and_move_nothing() {
         let mut clock = Clock::default();
         assert_eq!(clock.advance(100 * S), 100 * S);
-        assert_eq!(clock.advance(99 * S), 100 * S);
+        assert_eq!(clock.advance(99 * S), 99 * S);
+        assert_eq!(clock.now(), 100 * S);
         assert_eq!(clock.advance(101 * S), 101 * S);
     }
 

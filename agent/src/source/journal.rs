@@ -18,7 +18,6 @@ pub mod units;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::counters::Counters;
 pub use self::units::Unit;
-use crate::source::{Feed, Micros, Position};
+use crate::source::{Micros, Outlet, Position};
 
 /// The name of this source in positions.
 pub const SOURCE: &str = "journal";
@@ -152,7 +151,7 @@ pub struct Handle {
 pub fn spawn(
     config: Config,
     from: Option<Position>,
-    feed: SyncSender<Feed>,
+    feed: impl Outlet,
 ) -> std::io::Result<Handle> {
     let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let counters = Arc::new(Counters::default());
@@ -160,7 +159,7 @@ pub fn spawn(
     let supervisor = supervisor::Supervisor::new(
         config,
         from,
-        feed,
+        Box::new(feed),
         stopped,
         Arc::clone(&counters),
         Arc::clone(&state),

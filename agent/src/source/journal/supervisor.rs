@@ -5,7 +5,6 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::lines::{Batch, Pool};
 use super::losses::Losses;
 use super::{Config, Counters, From, Request, SOURCE, State, reader};
 use crate::limits;
-use crate::source::{Feed, Loss, LossKind, Micros, Position};
+use crate::source::{Feed, Loss, LossKind, Micros, Position, Outlet, Refusal};
 
 /// How long an ended child may take to be gone.
 pub const END_WITHIN: Duration = Duration::from_secs(2);
@@ -38,7 +37,7 @@ const PIPE_BYTES: usize = 1024 * 1024;
 pub(super) struct Supervisor {
     config: Config,
     units: Arc<[super::Unit]>,
-    feed: SyncSender<Feed>,
+    feed: Box<dyn Outlet>,
     stopped: OwnedFd,
     counters: Arc<Counters>,
     state: Arc<Mutex<State>>,
@@ -81,7 +80,7 @@ impl Supervisor {
     pub(super) fn new(
         config: Config,
         position: Option<Position>,
-        feed: SyncSender<Feed>,
+        feed: Box<dyn Outlet>,
         stopped: OwnedFd,
         counters: Arc<Counters>,
         state: Arc<Mutex<State>>,
@@ -373,10 +372,10 @@ impl Supervisor {
     fn deliver(&self, feed: Feed) -> Result<(), Stopped> {
         let mut feed = feed;
         loop {
-            match self.feed.try_send(feed) {
+            match self.feed.offer(feed) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err(Stopped),
-                Err(TrySendError::Full(back)) => feed = back,
+                Err(Refusal::Closed) => return Err(Stopped),
+                Err(Refusal::Full(back)) => feed = *back,
             }
             self.wait(FULL_PAUSE)?;
         }

@@ -1,0 +1,332 @@
+//! The only file that knows how the parts are connected. The core has a thread of its own; the
+//! exporter lives on the caller's; sources and checks bring their own. All channels are bounded.
+
+pub mod core;
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use self::core::{Core, Pace};
+use crate::{
+    config::{self, Config},
+    diagnosis::{self, Check, CheckStatus},
+    export::{self, Exporter, Port, Request, encode::Identity, terminal},
+    limits,
+    node::{self, View},
+    outbox::{self, Change, Outbox, Start},
+    shutdown,
+    source::{Feed, Position, journal},
+};
+
+/// How long the agent runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until it is told to end.
+    Signalled,
+    /// Until everything that the sources hold now has been read and delivered.
+    CaughtUp,
+}
+
+/// Runs the agent to its end.
+///
+/// # Errors
+/// When it cannot begin: settings that cannot work, threads that cannot be made. A part that fails
+/// later degrades alone.
+pub fn run(config: &Config, environment: &config::Environment, until: Until) -> anyhow::Result<()> {
+    export::otlp_http::install_tls_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime cannot be made")?;
+    runtime.block_on(live(config, environment, until))
+}
+
+/// The life of the agent: open, connect, wait, drain.
+async fn live(
+    config: &Config,
+    environment: &config::Environment,
+    until: Until,
+) -> anyhow::Result<()> {
+    let identity = Identity { node: node_name(config), cluster: config.cluster_name.clone() };
+    let destination = destination(config, environment)?;
+    let Some(outbox) = open_outbox(&config.state).await? else { return Ok(()) };
+    let committed = Arc::new(Notify::new());
+    let core = Core::new(outbox, settings(config, &identity), committed.clone());
+    let from = core.outbox().position(journal::SOURCE);
+
+    let (feeds, feeds_in) = mpsc::channel(limits::FEED_QUEUE);
+    let (views, views_in) = mpsc::channel(limits::VIEWS);
+    let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
+    let (caught_up, mut is_caught_up) = oneshot::channel();
+    let inlets = Inlets { feeds: feeds_in, views: views_in, requests: requests_in };
+    let ends = Ends { caught_up: Some(caught_up), concludes: until == Until::CaughtUp };
+    let core = std::thread::Builder::new()
+        .name("core".to_owned())
+        .spawn(move || serve(core, inlets, ends))
+        .context("the core's thread cannot be made")?;
+
+    let journal = follow_journal(config, from, feeds)?;
+    let checker = node::Checker::start(&config.node, move |view, _| drop(views.try_send(view)))
+        .context("the thread that looks at the node cannot be made")?;
+
+    let (drain, draining) = watch::channel(None);
+    let exporter = tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));
+
+    tokio::select! {
+        signal = shutdown::signalled() => {
+            tracing::info!(signal = signal.context("signals cannot be awaited")?, "ending");
+        }
+        Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
+            tracing::info!("everything that the sources hold has been read");
+        }
+    }
+
+    // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
+    // moment more would have saved, and all of it within one deadline.
+    let deadline = Instant::now() + limits::DRAIN;
+    drop(checker);
+    drop(journal);
+    drain.send_replace(Some(deadline));
+    if tokio::time::timeout_at(deadline, exporter).await.is_err() {
+        tracing::warn!("not everything could be delivered in time: it stays in the outbox");
+    }
+    match tokio::task::spawn_blocking(move || core.join()).await {
+        Ok(Ok(())) => Ok(()),
+        _ => anyhow::bail!("the core's thread panicked: this is a fault of podwhy"),
+    }
+}
+
+/// `NODE_NAME` of the configuration, else the host's own name.
+fn node_name(config: &Config) -> String {
+    config.node_name.clone().unwrap_or_else(|| {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    })
+}
+
+fn settings(config: &Config, identity: &Identity) -> diagnosis::Settings {
+    diagnosis::Settings {
+        node: identity.node.clone(),
+        repeats: match config.diagnosis.repeats {
+            config::Repeats::Summary => diagnosis::Repeats::Summary,
+            config::Repeats::Every => diagnosis::Repeats::Every,
+        },
+        repeats_window: config.diagnosis.window,
+    }
+}
+
+/// File under environment: the specification's variables win over the file.
+fn destination(
+    config: &Config,
+    environment: &config::Environment,
+) -> anyhow::Result<export::Config> {
+    let section = &config.export;
+    let mut destination = export::Config {
+        endpoint: section.endpoint.clone().map(export::config::Endpoint::Base),
+        headers_file: section.headers_file.clone(),
+        compression: match section.compression {
+            config::Compression::Gzip => export::config::Compression::Gzip,
+            config::Compression::None => export::config::Compression::None,
+        },
+        timeout: Some(section.timeout),
+        certificate: section.certificate.clone(),
+        client_certificate: section.client_certificate.clone(),
+        client_key: section.client_key.clone(),
+        start_jitter: section.start_jitter,
+        ..export::Config::default()
+    };
+    for warning in destination.apply_env(|name| environment.get(name).cloned()) {
+        tracing::warn!("{warning}");
+    }
+    destination.url().context("where records go")?;
+    Ok(destination)
+}
+
+/// Starts to read behind `from`. `None` where the journal is switched off.
+fn follow_journal(
+    config: &Config,
+    from: Option<Position>,
+    feeds: mpsc::Sender<Feed>,
+) -> anyhow::Result<Option<journal::Handle>> {
+    if !config.journal.enabled {
+        return Ok(None);
+    }
+    let journal = journal::Config::try_from(&config.journal).map_err(anyhow::Error::msg)?;
+    let handle = journal::spawn(journal, from, feeds);
+    handle.context("the journal's thread cannot be made").map(Some)
+}
+
+/// Opens the outbox; while another process has it, waits, which is what an update in place needs.
+/// `None` when the agent was told to end meanwhile.
+async fn open_outbox(state: &config::State) -> anyhow::Result<Option<Outbox>> {
+    let limits = outbox::Limits { bytes: state.size_max, ..outbox::Limits::default() };
+    let mut has_told = false;
+    loop {
+        match Outbox::open(&state.folder, limits) {
+            Ok(opened) => {
+                tell_start(&opened.start, &state.folder);
+                return Ok(Some(opened.outbox));
+            }
+            Err(in_use) => {
+                if !has_told {
+                    tracing::warn!("{in_use}; waiting for it");
+                    has_told = true;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(limits::MAINTAIN_EVERY) => {}
+                    signal = shutdown::signalled() => {
+                        signal.context("signals cannot be awaited")?;
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tell_start(start: &Start, folder: &Path) {
+    let folder = folder.display();
+    match start {
+        Start::Fresh => tracing::info!(%folder, "a fresh outbox"),
+        Start::Resumed => tracing::info!(%folder, "goes on where the last run ended"),
+        Start::Salvaged { moved_to, why } => {
+            tracing::error!(%folder, moved_to = %moved_to.display(), why, "the outbox was damaged: set aside, begun anew from the journal by time");
+        }
+        Start::Memory { why } => {
+            tracing::error!(%folder, why, "degraded: nothing is durable until the state folder works");
+        }
+    }
+}
+
+async fn deliver(
+    destination: export::Config,
+    identity: Identity,
+    port: Port,
+    draining: export::Shutdown,
+) {
+    if destination.endpoint.is_none() {
+        let is_terminal = std::io::stdout().is_terminal();
+        let style = terminal::Style::of(is_terminal, std::env::var("NO_COLOR").ok().as_deref());
+        if let Err(error) = terminal::run(std::io::stdout(), style, port, draining).await {
+            tracing::info!(%error, "nobody reads the output any more");
+        }
+        return;
+    }
+    let stats = Arc::new(export::Stats::default());
+    match Exporter::new(destination, &identity, stats) {
+        Ok(exporter) => exporter.run(port, draining).await,
+        Err(error) => tracing::error!(%error, "records are kept, not sent"),
+    }
+}
+
+/// What the core listens to.
+struct Inlets {
+    feeds: mpsc::Receiver<Feed>,
+    views: mpsc::Receiver<View>,
+    requests: mpsc::Receiver<Request>,
+}
+
+/// How the core's input ends.
+struct Ends {
+    /// Told once, when everything that existed at the start has been read.
+    caught_up: Option<oneshot::Sender<()>>,
+    /// Whether the end of the sources concludes what is pending. Live it does not: the next run
+    /// goes on as if nothing had happened.
+    concludes: bool,
+}
+
+/// The core's thread.
+fn serve(core: Core, inlets: Inlets, ends: Ends) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(turn(core, inlets, ends)),
+        Err(error) => tracing::error!(%error, "the core cannot run"),
+    }
+}
+
+async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
+    let (mut is_feeding, mut is_serving) = (true, true);
+    let mut has_checked = false;
+    let mut maintain_at = Instant::now() + limits::MAINTAIN_EVERY;
+    while is_feeding || is_serving {
+        tokio::select! {
+            biased;
+            request = inlets.requests.recv(), if is_serving => match request {
+                Some(request) => core.request(request),
+                // The exporter has ended, or never began: what comes now waits in the outbox.
+                None => is_serving = false,
+            },
+            feed = inlets.feeds.recv(), if is_feeding => match feed {
+                Some(feed) => take(&mut core, &mut inlets.feeds, feed, &mut ends),
+                None => {
+                    is_feeding = false;
+                    if ends.concludes {
+                        core.end();
+                    }
+                    tell(core.commit(Instant::now(), Pace::Now));
+                }
+            },
+            Some(view) = inlets.views.recv() => {
+                core.node(view);
+                if !std::mem::replace(&mut has_checked, true) {
+                    core.check(started());
+                }
+            }
+            () = tokio::time::sleep_until(maintain_at) => {}
+        }
+        let now = Instant::now();
+        if now >= maintain_at {
+            maintain_at = now + limits::MAINTAIN_EVERY;
+            tell(core.maintain(now));
+        }
+        tell(core.commit(now, Pace::WhenDue));
+    }
+    tell(core.commit(Instant::now(), Pace::Now));
+    tell(core.maintain(Instant::now()));
+}
+
+/// One feed, and those that wait behind it already: they share a transaction.
+fn take(core: &mut Core, feeds: &mut mpsc::Receiver<Feed>, first: Feed, ends: &mut Ends) {
+    let mut next = Some(first);
+    for _ in 0..limits::FEEDS_PER_COMMIT {
+        let Some(feed) = next else { return };
+        let is_caught_up = matches!(feed, Feed::CaughtUp(_));
+        core.feed(feed);
+        if is_caught_up {
+            if let Some(caught_up) = ends.caught_up.take() {
+                // Nobody need wait for it.
+                let _ = caught_up.send(());
+            }
+        }
+        next = feeds.try_recv().ok();
+    }
+    if let Some(feed) = next {
+        core.feed(feed);
+    }
+}
+
+/// The record that proves, at every start, that what the node says arrives.
+fn started() -> Check {
+    Check {
+        name: "agent_start".to_owned(),
+        status: CheckStatus::Ok,
+        value: None,
+        threshold: None,
+        text: format!("podwhy {} started", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+fn tell(change: Option<Change>) {
+    match change {
+        None => {}
+        Some(Change::Degraded { why }) => tracing::error!(why, "degraded: positions are frozen"),
+        Some(Change::Healed { moved_to: None }) => tracing::info!("the state folder works again"),
+        Some(Change::Healed { moved_to: Some(path) }) => {
+            tracing::warn!(moved_to = %path.display(), "the state folder works again; a damaged file was set aside");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The core: join, parser, diagnosis and outbox on one thread, one transaction at a time. Everything
+//! that was concluded, how far each source was read and what is still open become durable together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podwhy_parser::Kind;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::{
+    diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
+    export::{Pending, Request, encode},
+    limits,
+    node::View,
+    outbox::{Change, Commit, Entry, Outbox},
+    source::{
+        Feed, Line, Lines, Micros, Position,
+        join::{Join, Joined},
+    },
+};
+
+/// Names whom a loss of our own making concerns. One destination so far; its name is a closed word.
+const DESTINATION: &str = "otlp";
+
+/// Whose an entry of the durable state is: the first byte of its key.
+const JOIN_STATE: u8 = b'j';
+const DIAGNOSIS_STATE: u8 = b'd';
+
+/// The core of the agent, of `demo` and of the tests: whatever is fed, in order, through the same
+/// engine into the same transaction.
+#[derive(Debug)]
+pub struct Core {
+    join: Join,
+    diagnosis: Diagnosis,
+    outbox: Outbox,
+    bounds: encode::Bounds,
+    output: Output,
+    /// The newest position of each source, not yet committed.
+    positions: BTreeMap<String, Position>,
+    /// Leaves the outbox with the next transaction: refused for good, told in a loss record.
+    removed: Vec<u64>,
+    /// Event time so far: inputs without a time of their own happen "now" in this sense.
+    at: Micros,
+    /// Positions and bookkeeping alone are written at most this often.
+    quiet_commit_at: Instant,
+    committed: Arc<Notify>,
+    counts: Counts,
+}
+
+/// What went through the core, for logs, metrics and tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages whose frame was read, failures or not.
+    pub messages: u64,
+    /// Messages that told us something.
+    pub observations: u64,
+    /// Records that were made durable.
+    pub records: u64,
+    /// Entries of the engine's state that could not be read back.
+    pub unreadable_state: u64,
+}
+
+impl Core {
+    /// Continues where the outbox ended.
+    #[must_use]
+    pub fn new(outbox: Outbox, settings: Settings, committed: Arc<Notify>) -> Self {
+        let state = outbox.state();
+        let join = Join::restore(entries_of(JOIN_STATE, &state));
+        let mut diagnosis = Diagnosis::new(settings);
+        let entries = entries_of(DIAGNOSIS_STATE, &state);
+        let unreadable =
+            diagnosis.restore(entries.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        let counts = Counts {
+            unreadable_state: u64::try_from(unreadable).unwrap_or(u64::MAX),
+            ..Counts::default()
+        };
+        Self {
+            join,
+            diagnosis,
+            outbox,
+            bounds: encode::Bounds::default(),
+            output: Output::default(),
+            positions: BTreeMap::new(),
+            removed: Vec::new(),
+            at: 0,
+            quiet_commit_at: Instant::now(),
+            committed,
+            counts,
+        }
+    }
+
+    /// The outbox, to ask for positions and figures.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What went through so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes what a source hands on. Nothing is durable before [`Core::commit`].
+    pub fn feed(&mut self, feed: Feed) {
+        match feed {
+            Feed::Batch { mut lines, position } => {
+                self.lines(&mut *lines);
+                self.moved(position);
+            }
+            Feed::CaughtUp(at) => self.tick(at),
+            Feed::Lost(loss, position) => {
+                self.note(Input::Lost(loss));
+                self.moved(position);
+            }
+        }
+    }
+
+    /// Time has come this far, and every line up to it has been fed.
+    pub fn tick(&mut self, at: Micros) {
+        self.at = self.at.max(at);
+        let Self { join, diagnosis, output, counts, .. } = self;
+        join.advance(at, &mut |joined| understand(diagnosis, output, counts, &joined));
+        self.apply(Input::Tick);
+    }
+
+    /// The input is over: everything pending is concluded.
+    pub fn end(&mut self) {
+        let Self { join, diagnosis, output, counts, .. } = self;
+        join.end(&mut |joined| understand(diagnosis, output, counts, &joined));
+        self.apply(Input::End);
+    }
+
+    /// The node looks like this from now on.
+    pub fn node(&mut self, view: View) {
+        self.note(Input::Node(view));
+    }
+
+    /// A check of the node becomes a record.
+    pub fn check(&mut self, check: Check) {
+        self.note(Input::Checked(check));
+    }
+
+    fn lines(&mut self, lines: &mut dyn Lines) {
+        let Self { join, diagnosis, output, counts, at, .. } = self;
+        lines.each(&mut |line: Line<'_>| {
+            *at = (*at).max(line.at);
+            join.push(line, &mut |joined| understand(diagnosis, output, counts, &joined));
+        });
+    }
+
+    fn moved(&mut self, position: Option<Position>) {
+        if let Some(position) = position {
+            self.positions.insert(position.source.clone(), position);
+        }
+    }
+
+    fn apply(&mut self, input: Input) {
+        self.diagnosis.apply(self.at, input, &mut self.output);
+    }
+
+    /// What comes from beside the lines happens by the wall clock, and moves no timer.
+    fn note(&mut self, input: Input) {
+        self.diagnosis.apply(wall_clock(), input, &mut self.output);
+    }
+}
+
+/// Everything between two transactions.
+impl Core {
+    /// Answers the exporter.
+    pub fn request(&mut self, request: Request) {
+        match request {
+            Request::Fetch { after, max_records, max_bytes, reply } => {
+                let found = self.outbox.fetch(after, max_records, max_bytes);
+                let pending = found.into_iter().map(|stored| Pending {
+                    seq: stored.seq,
+                    time: stored.time,
+                    bytes: stored.bytes.into(),
+                });
+                // An exporter that no longer waits asks again.
+                let _ = reply.send(pending.collect());
+            }
+            Request::Delivered(seqs) => self.outbox.acknowledge(seqs),
+            Request::Refused(refused) => {
+                self.note(Input::Lost(refused.loss(DESTINATION)));
+                self.removed.extend(refused.seqs);
+            }
+        }
+    }
+
+    /// Makes durable, in one transaction, what was concluded since the last one. Without anything
+    /// concluded the positions alone are written, and only every few seconds: a transaction for
+    /// every quiet batch would write 68 times what it says.
+    pub fn commit(&mut self, now: Instant, pace: Pace) -> Option<Change> {
+        let is_quiet = self.output.records.is_empty() && self.removed.is_empty();
+        if is_quiet && pace == Pace::WhenDue && now < self.quiet_commit_at {
+            return None;
+        }
+        let mut reported = 0;
+        if let Some(dropped) = self.outbox.unreported() {
+            reported = dropped.records;
+            self.note(Input::Lost(dropped.loss(DESTINATION)));
+        }
+        let commit = self.gather(reported);
+        self.quiet_commit_at = now + limits::QUIET_COMMIT_EVERY;
+        if commit.records.is_empty()
+            && commit.positions.is_empty()
+            && commit.state_changes.is_empty()
+            && commit.removed.is_empty()
+        {
+            return None;
+        }
+        let records = commit.records.len();
+        let change = self.outbox.commit(commit).change;
+        if records > 0 {
+            self.counts.records += u64::try_from(records).unwrap_or(u64::MAX);
+            self.committed.notify_one();
+        }
+        change
+    }
+
+    fn gather(&mut self, reported: u64) -> Commit {
+        let observed = wall_clock();
+        let Self { output, bounds, join, diagnosis, .. } = self;
+        let records = output.records.drain(..).map(|record| Entry {
+            time: record.time,
+            worth: record.worth,
+            bytes: encode::record(&record, observed, bounds),
+        });
+        let records = records.collect();
+        let mut state_changes = Vec::new();
+        let mut keep = |owner: u8, (key, value): StateChange| {
+            state_changes.push((std::iter::once(owner).chain(key).collect(), value));
+        };
+        join.changes().into_iter().for_each(|change| keep(JOIN_STATE, change));
+        diagnosis.changes(&mut |change| keep(DIAGNOSIS_STATE, change));
+        Commit {
+            records,
+            positions: std::mem::take(&mut self.positions).into_values().collect(),
+            state_changes,
+            removed: std::mem::take(&mut self.removed),
+            reported,
+        }
+    }
+
+    /// The outbox's own housekeeping; to be called every second or so.
+    pub fn maintain(&mut self, now: Instant) -> Option<Change> {
+        self.outbox.maintain(now)
+    }
+}
+
+/// How soon a transaction is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once where something was concluded, else every few seconds.
+    WhenDue,
+    /// At once: the agent ends.
+    Now,
+}
+
+/// From a message to what follows from it.
+fn understand(
+    diagnosis: &mut Diagnosis,
+    output: &mut Output,
+    counts: &mut Counts,
+    joined: &Joined<'_>,
+) {
+    counts.messages += 1;
+    if joined.message.kind() == Kind::Line {
+        return;
+    }
+    if let Some(observation) = diagnosis.observe(&joined.message, &joined.line) {
+        counts.observations += 1;
+        diagnosis.apply(joined.line.at, Input::Observed(Box::new(observation)), output);
+    }
+}
+
+/// The entries of one owner, with the keys that it gave them.
+fn entries_of(owner: u8, state: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    state.iter().filter_map(move |(key, value)| {
+        let (first, key) = key.split_first()?;
+        (*first == owner).then_some((key, value.as_slice()))
+    })
+}
+
+fn wall_clock() -> Micros {
+    jiff::Timestamp::now().as_microsecond()
+}

@@ -1,0 +1,53 @@
+//! `podwhy agent`: the node agent in the foreground.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{BAD_CONFIGURATION, DONE, FAILED};
+use crate::{app, config, telemetry};
+
+/// Follow this node's journal and ship every sync failure.
+///
+/// Sends OTLP logs to OTEL_EXPORTER_OTLP_ENDPOINT (or export.endpoint of the configuration); without
+/// one it prints: text on a terminal, JSON lines otherwise. Ends on SIGTERM or SIGINT, after what was
+/// read has been delivered or ten seconds have passed; what is left waits in the state folder.
+#[derive(Debug, Args)]
+pub struct Agent {
+    /// Configuration file [default: $PODWHY_CONFIG, else /etc/podwhy/config.yaml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Set one field over file and environment, such as state.folder=/tmp/podwhy; may be repeated
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = super::setting)]
+    set: Vec<(String, String)>,
+
+    /// Read what the journal holds now, deliver it, and end
+    #[arg(long)]
+    once: bool,
+}
+
+/// Runs the agent to its end.
+pub fn run(arguments: &Agent) -> ExitCode {
+    let environment = config::environment();
+    let loaded = match config::load(arguments.config.as_deref(), &environment, &arguments.set) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            super::complain(&error);
+            return BAD_CONFIGURATION.into();
+        }
+    };
+    telemetry::start(loaded.config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let until = if arguments.once { app::Until::CaughtUp } else { app::Until::Signalled };
+    match app::run(&loaded.config, &environment, until) {
+        Ok(()) => DONE.into(),
+        Err(error) => {
+            super::complain(&format!("{error:#}"));
+            FAILED.into()
+        }
+    }
+}

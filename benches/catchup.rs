@@ -1,0 +1,66 @@
+//! Catch-up: the whole agent's CPU for a journal of a million entries, against a bare libsystemd
+//! loop that enumerates the same fields of the same matched entries.
+//!
+//! `cargo build --release -p podwhy && cargo bench -p benches --bench catchup`
+
+use benches::{journal, machine, process, sink::Sink, thread_cpu_seconds};
+
+const ENTRIES: usize = 1_000_000;
+const ROUNDS: usize = 3;
+
+fn main() {
+    // Only under `cargo bench`: `cargo test --benches` must not spend minutes here.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let root = journal::of(ENTRIES);
+    let (mut bare, mut agent) = (f64::INFINITY, f64::INFINITY);
+    let mut counted = (0, 0);
+    // The first round warms the page cache.
+    for round in 0..=ROUNDS {
+        let start = thread_cpu_seconds();
+        counted = podwhy::source::journal::enumerate(&root).expect("the journal can be read");
+        let bare_took = thread_cpu_seconds() - start;
+        let agent_took = catch_up(&root, round);
+        if round > 0 {
+            bare = bare.min(bare_took);
+            agent = agent.min(agent_took);
+        }
+    }
+    say(&format!(
+        "{}\n\n### catch-up of {ENTRIES} entries\n\n{} matched entries, {} bytes\n\n\
+         | | CPU seconds | times the bare loop |\n|---|---|---|\n\
+         | bare libsystemd loop | {bare:.2} | 1.00 |\n\
+         | podwhy agent, reader and all | {agent:.2} | {:.2} |\n",
+        machine(),
+        counted.0,
+        counted.1,
+        agent / bare
+    ));
+}
+
+/// Everything that the journal holds, read, concluded and delivered; CPU seconds of it all.
+fn catch_up(root: &std::path::Path, round: usize) -> f64 {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let sink = Sink::start();
+    let config = format!(
+        "node_name: bench\nstate: {{ folder: {0}/state }}\n\
+         journal:\n  folders: [{1}/var/log/journal, {1}/run/log/journal]\n  catchup: {{ cpu: 1 }}\n  \
+         first_read: {{ max_age: 365d, max_entries: 100000000 }}\n\
+         export: {{ endpoint: \"{2}\", start_jitter: 0s }}\n",
+        folder.path().display(),
+        root.display(),
+        sink.endpoint()
+    );
+    let agent = process::agent(folder.path(), &config, &["--once"]);
+    let seconds = process::cpu_seconds_to_the_end(agent);
+    let failures =
+        sink.arrivals().iter().filter(|arrival| arrival.event == "podwhy.sync_failure").count();
+    assert!(failures > 0, "round {round}: the journal's failures did not arrive");
+    seconds
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark's table is its output")]
+fn say(text: &str) {
+    println!("{text}");
+}
