@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod agent;
 mod check;
 mod config;
+mod parse;
 
 /// Done; for `parse`, something was found.
 pub const DONE: u8 = 0;
@@ -42,6 +43,7 @@ enum Command {
     Agent(agent::Agent),
     Check(check::Check),
     Config(config::Config),
+    Parse(parse::Args),
 }
 
 /// Runs one command to its end.
@@ -51,6 +53,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Parse(arguments) => parse::run(&arguments),
     }
 }
 

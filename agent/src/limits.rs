@@ -179,6 +179,10 @@ pub const JOIN_SPAN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What a reused buffer may keep: longer messages are too rare to hold their memory.
 pub const JOIN_SPARE_BYTES: usize = 64 * 1024;
+
+/// Messages that `parse` keeps back for an earlier one that is not complete, so that its output is
+/// in the order of its input: a second of a busy node.
+pub const PARSE_WAITING: usize = 1024;
 // What the node looks like.
 
 /// A CNI configuration: what containerd takes.

@@ -72,6 +72,15 @@ impl Input {
         Self::new(file, micros(written.unwrap_or_else(SystemTime::now)))
     }
 
+    /// Reads standard input, as if it had been written just now.
+    ///
+    /// # Errors
+    ///
+    /// What the first read says.
+    pub fn standard() -> io::Result<Self> {
+        Self::new(io::stdin(), micros(SystemTime::now()))
+    }
+
     /// Reads from anything; `written` dates lines that do not say their year.
     ///
     /// # Errors

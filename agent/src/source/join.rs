@@ -4,7 +4,9 @@
 //! A complete line passes through as it is borrowed: nothing is copied, nothing allocated. What is
 //! held back is bounded and part of the durable state, so a position may be committed at any time.
 
-use podwhy_parser::{Ends, Message, parse_from};
+use podwhy_parser::{
+    Ends, Kind, Message, closes_block, continues_block, parse_from, starts_message, unwrap_k0s,
+};
 
 use super::{Line, Micros};
 use crate::diagnosis::StateChange;
@@ -12,7 +14,6 @@ use crate::limits::{
     JOIN_BYTES, JOIN_LINES, JOIN_SPARE_BYTES, JOIN_STREAMS, JOIN_TOTAL_BYTES, LINE_BYTES,
 };
 
-mod form;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -149,7 +150,10 @@ impl Join {
         };
         match message.ends {
             Ends::InBlock if !line.cut => self.hold(line, Mode::Block, sink),
-            Ends::MayContinue if !line.cut => self.hold(line, Mode::Open, sink),
+            // What only has a frame is not worth waiting for.
+            Ends::MayContinue if !line.cut && message.kind() != Kind::Line => {
+                self.hold(line, Mode::Open, sink)
+            }
             _ => {
                 message.truncated |= line.cut;
                 self.counters.truncated += u64::from(message.truncated);
@@ -159,16 +163,23 @@ impl Join {
     }
 
     /// A line of a stream in which a message is pending.
-    fn go_on(&mut self, at: usize, line: Line<'_>, sink: Sink<'_>) {
+    fn go_on(&mut self, at: usize, whole: Line<'_>, sink: Sink<'_>) {
         let Some(pending) = self.pending.get(at) else { return };
+        let mut inside = String::new();
+        let mut line = whole;
+        if pending.is_wrapped {
+            // k0s wraps other components' lines too: those neither end nor join a message.
+            let Some(text) = unwrap_k0s(whole.text) else { return self.begin(whole, sink) };
+            // A string takes everything.
+            let _ = text.write_to(&mut inside);
+            line.text = &inside;
+        }
         if pending.is_cut {
             return self.append(at, line, Part::Piece, sink);
         }
         let belongs = match pending.mode {
-            Mode::Block => form::closes_block(line.text) || form::continues_block(line.text),
-            Mode::Open => {
-                !form::is_of_a_crash(line.text) && parse_from(line.origin, line.text).is_none()
-            }
+            Mode::Block => closes_block(line.text) || continues_block(line.text),
+            Mode::Open => !starts_message(line.origin, line.text),
             Mode::FirstLine | Mode::Refused => false,
         };
         if belongs {
@@ -176,13 +187,22 @@ impl Join {
         } else {
             let truncated = pending.mode != Mode::Open;
             self.finish(at, truncated, sink);
-            self.begin(line, sink);
+            self.begin(whole, sink);
         }
     }
 
     fn hold(&mut self, line: Line<'_>, mode: Mode, sink: Sink<'_>) {
-        let text = self.spare.pop().unwrap_or_default();
-        let pending = Pending::begin(&line, mode, text, self.begun);
+        let mut text = self.spare.pop().unwrap_or_default();
+        // Pieces of a wrapped line have to be put together before they can be unwrapped.
+        let wrapped = if line.cut { None } else { unwrap_k0s(line.text) };
+        match wrapped {
+            _ if mode == Mode::Refused => {}
+            Some(inside) => {
+                let _ = inside.write_to(&mut text);
+            }
+            None => text.push_str(line.text),
+        }
+        let pending = Pending::begin(&line, mode, text, wrapped.is_some(), self.begun);
         self.begun += 1;
         self.bytes += pending.text.len();
         self.pending.push(pending);

@@ -1,8 +1,8 @@
 //! One message that is not complete yet, and how it is kept across a restart.
 
-use podwhy_parser::Origin;
+use podwhy_parser::{Origin, closes_block};
 
-use super::{Line, Micros, Part, form};
+use super::{Line, Micros, Part};
 use crate::limits::{JOIN_IDLE, JOIN_SPAN};
 
 /// Lines of one process on one stream continue each other; a child may share its parent's stream.
@@ -53,6 +53,8 @@ pub(super) struct Pending {
     pub(super) mode: Mode,
     /// The last line's rest is missing.
     pub(super) is_cut: bool,
+    /// k0s wraps each physical line; `text` is what is inside.
+    pub(super) is_wrapped: bool,
     pub(super) text: String,
     /// Where the last physical line begins in `text`.
     last_line: usize,
@@ -76,15 +78,19 @@ const fn no_key() -> Key {
 }
 
 impl Pending {
-    pub(super) fn begin(line: &Line<'_>, mode: Mode, mut text: String, order: u64) -> Self {
-        if mode != Mode::Refused {
-            text.push_str(line.text);
-        }
+    pub(super) fn begin(
+        line: &Line<'_>,
+        mode: Mode,
+        text: String,
+        is_wrapped: bool,
+        order: u64,
+    ) -> Self {
         Self {
             key: Key::of(line),
             order,
             mode,
             is_cut: line.cut,
+            is_wrapped,
             text,
             last_line: 0,
             lines: 1,
@@ -120,7 +126,7 @@ impl Pending {
     /// The last line ends the block and opens no other one.
     pub(super) fn is_closed(&self) -> bool {
         let last = self.text.get(self.last_line..).unwrap_or_default();
-        form::closes_block(last) && !form::opens_block(last)
+        closes_block(last) && !last.ends_with("=<")
     }
 
     /// It may be whole as it stands.
