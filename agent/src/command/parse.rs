@@ -22,7 +22,7 @@ mod render;
 /// containerd logs, compressed with gzip or not; which one it is, is seen from the content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(super) struct Args {
     /// Files to read; `-` or none is standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -47,7 +47,7 @@ Exit codes: 0 failures found, 1 an input could not be read, 2 bad arguments, 3 n
 
 /// Reads all inputs, prints, and tells the exit code.
 #[must_use]
-pub fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &Args) -> ExitCode {
     let out = io::stdout();
     let code = match Printing::new(out.lock(), args).files(&args.files) {
         Ok(code) => code,
@@ -121,7 +121,7 @@ impl<W: Write> Printing<W> {
         }
         let lines = self.lines;
         match self.recognised {
-            _ if lines == 0 => complain("the input is empty"),
+            _ if lines == 0 => complain(&"the input is empty"),
             0 => complain(&format!(
                 "nothing recognised in {lines} lines: this reads what the kubelet and the container \
                  runtime write, as in `journalctl -u kubelet -u containerd -o export`"
