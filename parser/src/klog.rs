@@ -5,7 +5,7 @@
 pub(crate) mod pairs;
 pub(crate) mod wrapped;
 
-use crate::message::{Component, Ends, Format, Frame, Message, Severity, Stamp, What};
+use crate::message::{Component, Ends, Format, Frame, Message, Severity, Stamp};
 use crate::{Text, klog_json, kubelet, quoted};
 
 /// What a header says.
@@ -25,9 +25,10 @@ struct Header<'a> {
 #[inline]
 pub(crate) fn parse<'a>(text: Text<'a>, component: Component) -> Option<Message<'a>> {
     let header = header(text.raw())?;
-    let frame = Frame {
+    let rest = text.with_raw(header.message);
+    let frame = |format| Frame {
         component,
-        format: Format::KlogPrintf,
+        format,
         severity: Some(header.severity),
         severity_text: Some(header.severity_text),
         stamp: Some(header.stamp),
@@ -37,8 +38,12 @@ pub(crate) fn parse<'a>(text: Text<'a>, component: Component) -> Option<Message<
         file: Some(header.file),
         line: Some(header.line),
     };
-    let rest = text.with_raw(header.message);
-    Some(structured(frame, rest).unwrap_or_else(|| kubelet::printf(frame, rest)))
+    let Some(Structured { text, tail, ends, truncated }) = structured(rest) else {
+        return Some(kubelet::printf(frame(Format::KlogPrintf), rest));
+    };
+    let what = kubelet::structured(header.severity, text, tail);
+    let frame = frame(Format::KlogStructured);
+    Some(Message { frame, what, ends, text, tail, truncated })
 }
 
 /// A line of the kubelet's unit, as it stands in a journal's `MESSAGE`.
@@ -73,46 +78,44 @@ pub(crate) fn has_header(line: &str) -> bool {
 /// Fixed places first: nearly every line that is no klog fails on its first byte.
 #[inline]
 fn header(line: &str) -> Option<Header<'_>> {
-    let fixed = line.as_bytes().first_chunk::<22>()?;
-    let [letter, month @ .., b' '] = fixed else { return None };
-    let [m1, m2, d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2, b'.', fraction @ ..] = month
-    else {
-        return None;
-    };
-    let severity = match letter {
+    let severity = match line.as_bytes().first()? {
         b'I' => Severity::Info,
         b'W' => Severity::Warning,
         b'E' => Severity::Error,
         b'F' => Severity::Fatal,
         _ => return None,
     };
-    let stamp = Stamp::Klog {
-        month: two(*m1, *m2)?,
-        day: two(*d1, *d2)?,
-        hour: two(*h1, *h2).filter(|hour| *hour < 24)?,
-        minute: two(*n1, *n2).filter(|minute| *minute < 60)?,
-        second: two(*s1, *s2).filter(|second| *second < 60)?,
-        micros: number(fraction)?,
-    };
-    if !is_day(two(*m1, *m2)?, two(*d1, *d2)?) {
-        return None;
+    let (fixed, rest) = line.as_bytes().split_first_chunk::<FIXED>()?;
+    let stamp = fixed_stamp(fixed)?;
+    let mut rest = rest;
+    while let [b' ', behind @ ..] = rest {
+        rest = behind;
     }
-    let (pid, rest) = leading_number(line.get(22..)?.trim_start_matches(' '))?;
-    let rest = rest.strip_prefix(' ')?;
-    let colon = rest.bytes().position(|byte| matches!(byte, b':' | b' ' | b']'))?;
-    let (path, rest) = rest.split_at_checked(colon)?;
-    let (at, rest) = leading_number(rest.strip_prefix(':')?)?;
-    let message = rest.strip_prefix(']')?;
-    let message = match message.strip_prefix(' ') {
-        Some(message) => message,
-        // An empty message whose last blank was cut off.
-        None if message.is_empty() => message,
-        None => return None,
+    let (pid, rest) = leading_number(rest)?;
+    let [b' ', path @ ..] = rest else { return None };
+    let (mut file, mut rest) = (path.len(), path);
+    // The file's name begins behind the last slash, and ends at the colon.
+    let (file_end, at) = loop {
+        match rest {
+            [b':', behind @ ..] => break (rest.len(), behind),
+            [b'/', behind @ ..] => (file, rest) = (behind.len(), behind),
+            [b' ' | b']', ..] | [] => return None,
+            [_, behind @ ..] => rest = behind,
+        }
     };
-    let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+    let (at, rest) = leading_number(at)?;
+    // A message that is empty may have lost its blank.
+    let message = match rest {
+        [b']', b' ', message @ ..] => message,
+        [b']'] => &[],
+        _ => return None,
+    };
+    let message = line.get(line.len() - message.len()..)?;
+    let file = line.get(line.len() - file..line.len() - file_end)?;
+    let severity_text = line.get(..1)?;
     (!file.is_empty()).then_some(Header {
         severity,
-        severity_text: line.get(..1)?,
+        severity_text,
         stamp,
         pid,
         file,
@@ -121,25 +124,95 @@ fn header(line: &str) -> Option<Header<'_>> {
     })
 }
 
-fn two(tens: u8, ones: u8) -> Option<u8> {
-    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| (tens - b'0') * 10 + (ones - b'0'))
-}
+/// Bytes of severity, date and time, with the blank behind them.
+const FIXED: usize = 22;
 
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0_u32, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
+/// Severity, date and time, looked at eight bytes at a time: what differs from a template of zeros
+/// is the digit itself.
+#[inline]
+fn fixed_stamp(fixed: &[u8; FIXED]) -> Option<Stamp> {
+    let (date, rest) = fixed.split_first_chunk::<8>()?;
+    let date = DATE.digits(*date)?;
+    let clock = CLOCK.digits(*rest.first_chunk::<8>()?)?;
+    let fraction = FRACTION.digits(*fixed.last_chunk::<8>()?)?;
+    let [_, m1, m2, d1, d2, _, h1, h2] = date;
+    let [_, n1, n2, _, s1, s2, _, _] = clock;
+    let [_, u1, u2, u3, u4, u5, u6, _] = fraction;
+    let two = |tens: u8, ones: u8| tens * 10 + ones;
+    let (month, day) = (two(m1, m2), two(d1, d2));
+    let (hour, minute, second) = (two(h1, h2), two(n1, n2), two(s1, s2));
+    let micros =
+        u32::from(two(u1, u2)) * 10_000 + u32::from(two(u3, u4)) * 100 + u32::from(two(u5, u6));
+    (is_day(month, day) && hour < 24 && minute < 60 && second < 60).then_some(Stamp::Klog {
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
     })
 }
 
-/// Digits, not too many for their type.
-fn leading_number(raw: &str) -> Option<(u32, &str)> {
-    let mut value = 0_u32;
-    let mut length = 0;
-    for byte in raw.bytes().take_while(u8::is_ascii_digit) {
-        value = value.checked_mul(10)?.checked_add(u32::from(byte - b'0'))?;
-        length += 1;
+const DATE: Template = Template::of(*b"_0000 00");
+const CLOCK: Template = Template::of(*b":00:00.0");
+const FRACTION: Template = Template::of(*b".000000 ");
+
+/// Eight bytes: `0` stands for any digit, `_` for a byte that the caller knows.
+struct Template {
+    bytes: u64,
+    /// Ones where the byte counts.
+    known: u64,
+    /// How far each byte may be from the template's, as what is missing to 128: a digit up to 9,
+    /// anything else not at all.
+    room: u64,
+}
+
+impl Template {
+    #[expect(clippy::indexing_slicing, reason = "runs at compile time, where a panic is an error")]
+    const fn of(template: [u8; 8]) -> Self {
+        let (mut known, mut room) = ([0xff; 8], [0x7f; 8]);
+        let mut at = 0;
+        while at < 8 {
+            match template[at] {
+                b'_' => known[at] = 0,
+                b'0' => room[at] = 0x76,
+                _ => {}
+            }
+            at += 1;
+        }
+        Self {
+            bytes: u64::from_le_bytes(template),
+            known: u64::from_le_bytes(known),
+            room: u64::from_le_bytes(room),
+        }
     }
-    if length == 0 { None } else { Some((value, raw.get(length..)?)) }
+
+    /// The digits at their places.
+    #[inline]
+    const fn digits(&self, bytes: [u8; 8]) -> Option<[u8; 8]> {
+        let digits = (u64::from_le_bytes(bytes) ^ self.bytes) & self.known;
+        let over = ((digits & 0x7f7f_7f7f_7f7f_7f7f) + self.room) | digits;
+        if over & 0x8080_8080_8080_8080 == 0 { Some(digits.to_le_bytes()) } else { None }
+    }
+}
+
+/// Digits, not too many for their type, and what follows them.
+#[inline]
+fn leading_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut value, mut rest) = (0_u32, bytes);
+    while let [byte, behind @ ..] = rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        // Nine digits always fit.
+        value = match value < 100_000_000 {
+            true => value * 10 + u32::from(digit),
+            false => value.checked_mul(10)?.checked_add(u32::from(digit))?,
+        };
+        rest = behind;
+    }
+    (rest.len() < bytes.len()).then_some((value, rest))
 }
 
 /// Any year may be a leap year (G5): the header has none.
@@ -153,6 +226,14 @@ const fn is_day(month: u8, day: u8) -> bool {
     day >= 1 && day <= last
 }
 
+/// A structured message and what follows it.
+struct Structured<'a> {
+    text: Text<'a>,
+    tail: Text<'a>,
+    ends: Ends,
+    truncated: bool,
+}
+
 /// ```text
 /// structured := Q (" " pair)*
 /// ```
@@ -160,13 +241,11 @@ const fn is_day(month: u8, day: u8) -> bool {
 /// A printf message may begin with a quote too: only one that is followed by the end or by ` key=`
 /// is a structured one (G15).
 #[inline]
-fn structured<'a>(frame: Frame<'a>, rest: Text<'a>) -> Option<Message<'a>> {
+fn structured(rest: Text<'_>) -> Option<Structured<'_>> {
     let content = quoted::open(rest.raw(), rest.level())?;
-    let frame = Frame { format: Format::KlogStructured, ..frame };
     let Some((end, behind)) = quoted::close(content, rest.level()) else {
-        let text = rest.quoted_inside(content);
-        let tail = rest.with_raw("");
-        return Some(Message { truncated: true, ..plain(frame, text, tail) });
+        let (text, tail) = (rest.quoted_inside(content), rest.with_raw(""));
+        return Some(Structured { text, tail, ends: Ends::Here, truncated: true });
     };
     let text = rest.quoted_inside(content.get(..end)?);
     let tail = rest.with_raw(content.get(behind..)?);
@@ -174,25 +253,22 @@ fn structured<'a>(frame: Frame<'a>, rest: Text<'a>) -> Option<Message<'a>> {
     if !pairs::begins_pair(raw) && !raw.trim_end().is_empty() {
         return None;
     }
-    let mut message = plain(frame, text, tail);
-    message.what = kubelet::structured(&message.frame, text, tail);
-    match ending(tail) {
-        Ending::Whole => {}
-        Ending::Open => message.ends = Ends::InBlock,
-        Ending::Unsure => {
-            let mut pairs = pairs::Pairs::of_text(tail);
-            while pairs.next().is_some() {}
-            message.truncated = pairs.is_cut();
-        }
-    }
-    Some(message)
+    let (ends, truncated) = match ending(tail) {
+        Ending::Whole => (Ends::Here, false),
+        Ending::Open => (Ends::InBlock, false),
+        Ending::Unsure => (Ends::Here, is_cut(tail)),
+    };
+    Some(Structured { text, tail, ends, truncated })
 }
 
-const fn plain<'a>(frame: Frame<'a>, text: Text<'a>, tail: Text<'a>) -> Message<'a> {
-    Message { frame, what: What::Unknown, ends: Ends::Here, text, tail, truncated: false }
+#[cold]
+fn is_cut(tail: Text<'_>) -> bool {
+    let mut pairs = pairs::Pairs::of_text(tail);
+    while pairs.next().is_some() {}
+    pairs.is_cut()
 }
 
-/// How a tail ends, as far as its last bytes tell.
+/// How a tail ends, as far as a glance tells.
 enum Ending {
     Whole,
     /// `key=<`: a block begins.
@@ -201,21 +277,56 @@ enum Ending {
     Unsure,
 }
 
-/// Nearly every line ends with a closing quote or a bare word, which the last two bytes show.
+/// Nearly every line ends with a closing quote, or with one before a bracket or a bare pair.
 #[inline]
 fn ending(tail: Text<'_>) -> Ending {
-    match tail.raw().as_bytes() {
+    let bytes = tail.raw().as_bytes();
+    match bytes {
         [] => Ending::Whole,
         [.., b'=', b'<'] => Ending::Open,
-        // A quote behind another byte than these closes.
-        [.., before, b'"'] if tail.level() == 0 && !opens_or_escapes(*before) => Ending::Whole,
+        _ if tail.level() > 0 => Ending::Unsure,
+        [.., b'"' | b'='] => if_so(closes(bytes)),
+        [head @ .., b']' | b'}'] => if_so(closes(head) || quotes_pair(bytes)),
+        [.., last] if last.is_ascii_alphanumeric() => match memchr::memrchr(b' ', bytes) {
+            Some(blank) => {
+                let (head, word) = bytes.split_at_checked(blank).unwrap_or((bytes, &[]));
+                let is_pair = word.contains(&b'=') && !word.contains(&b'"');
+                if_so(is_pair && (head.is_empty() || closes(head) || quotes_pair(bytes)))
+            }
+            None => Ending::Unsure,
+        },
         _ => Ending::Unsure,
     }
 }
 
-/// What stands before an opening quote, in a pair or in a JSON value, or makes a quote a letter.
-const fn opens_or_escapes(before: u8) -> bool {
-    matches!(before, b'=' | b'\\' | b'{' | b'[' | b',' | b':')
+const fn if_so(is_whole: bool) -> Ending {
+    if is_whole { Ending::Whole } else { Ending::Unsure }
+}
+
+/// The last byte is a quote that closes: what stands before an opening one, in a pair or in a JSON
+/// value, or makes a quote a letter, does not stand before it.
+const fn closes(bytes: &[u8]) -> bool {
+    matches!(bytes, [.., before, b'"']
+        if !matches!(before, b'=' | b'\\' | b'{' | b'[' | b',' | b':'))
+}
+
+/// No quote is left open, and no block is in it, whose quotes mean nothing.
+fn quotes_pair(bytes: &[u8]) -> bool {
+    if memchr::memchr2(b'\\', b'\n', bytes).is_none() {
+        return bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 0;
+    }
+    let mut is_open = false;
+    for at in memchr::memchr2_iter(b'"', b'\n', bytes) {
+        match bytes.get(..=at) {
+            Some([.., b'\n']) => return false,
+            Some([head @ .., _]) if is_open => {
+                let run = head.iter().rev().take_while(|byte| **byte == b'\\').count();
+                is_open = run % 2 == 1;
+            }
+            _ => is_open = true,
+        }
+    }
+    !is_open
 }
 
 #[cfg(test)]

@@ -22,20 +22,20 @@ pub(crate) use volume::error_of_detail;
 
 /// The production of a structured message. `tail` is what follows it.
 #[inline]
-pub(crate) fn structured(frame: &Frame<'_>, text: Text<'_>, tail: Text<'_>) -> What {
+pub(crate) fn structured(severity: Severity, text: Text<'_>, tail: Text<'_>) -> What {
     let what = match table::lookup(text.raw()) {
         Some(what) => what,
         None if text.raw() == "Unhandled Error" => unhandled(Pairs::of_text(tail)),
         None => volume::classify(text).unwrap_or(What::Unknown),
     };
     let what = match what {
-        What::Unknown if frame.severity == Some(Severity::Error) => of_own_message(tail),
+        What::Unknown if severity == Severity::Error => of_own_message(tail),
         what => what,
     };
     match what {
         What::PlegEvent => sync_loop::pleg(tail),
         What::SyncLoopProbe => sync_loop::probe(Pairs::of_text(tail)),
-        What::Unknown if frame.severity == Some(Severity::Fatal) => What::KubeletFatal,
+        What::Unknown if severity == Severity::Fatal => What::KubeletFatal,
         what => what,
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Failures<'a> {
     /// Some item ended before its time.
     pub(crate) fn any_is_cut(self) -> bool {
         match self.state {
-            State::Items(items) => items.is_cut(),
+            State::Items(items) => items.any_is_cut(),
             State::Single(_) | State::Causes(..) => false,
         }
     }

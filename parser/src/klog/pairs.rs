@@ -156,15 +156,19 @@ fn cut_member<'a>(members: &mut json::Members<'a>) -> Option<(&'a str, json::Val
 
 /// The length of the key that `raw` begins with.
 fn key_length(raw: &str) -> usize {
-    let ends = |byte: u8| matches!(byte, b'=' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
-    raw.bytes().position(ends).unwrap_or(raw.len())
+    raw.bytes().position(ends_key).unwrap_or(raw.len())
+}
+
+const fn ends_key(byte: u8) -> bool {
+    byte <= b'=' && matches!(byte, b'=' | b'"' | b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Text that follows a value: ` key=…`.
+#[inline]
 pub(crate) fn begins_pair(raw: &str) -> bool {
-    let Some(key) = raw.strip_prefix(' ') else { return false };
-    let end = key_length(key);
-    end > 0 && key.as_bytes().get(end) == Some(&b'=')
+    let [b' ', key @ ..] = raw.as_bytes() else { return false };
+    let end = key.iter().position(|byte| ends_key(*byte));
+    end.is_some_and(|end| end > 0 && key.get(end) == Some(&b'='))
 }
 
 /// Where an unquoted value ends: before the next ` key=` outside of brackets; where no pair

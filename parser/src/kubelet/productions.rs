@@ -18,89 +18,6 @@ impl What {
             | Self::PodNotAdmitted
             | Self::PodPreempted
             | Self::PodEvicted => Kind::SyncFailure,
-            Self::StartFailed
-            | Self::SyncErrorRepeated
-            | Self::SandboxCreateFailed
-            | Self::SandboxConfigFailed
-            | Self::SandboxStatusFailed
-            | Self::StopSandboxFailed
-            | Self::KillPodFailed
-            | Self::KillContainerFailed
-            | Self::PostStartHookFailed
-            | Self::PreStopHookFailed
-            | Self::LifecycleHookFailed
-            | Self::PullFailed
-            | Self::ImageVolumeFailed
-            | Self::SubPathFailed
-            | Self::MountUnsatisfied
-            | Self::PodDirectoriesFailed
-            | Self::BackOffRestarting
-            | Self::ContainerStartFailed
-            | Self::CriRunPodSandboxFailed
-            | Self::CriStopPodSandboxFailed
-            | Self::CriRemovePodSandboxFailed
-            | Self::CriPodSandboxStatusFailed
-            | Self::CriCreateContainerFailed
-            | Self::CriStartContainerFailed
-            | Self::CriStopContainerFailed
-            | Self::CriRemoveContainerFailed
-            | Self::CriContainerStatusFailed
-            | Self::CriExecSyncFailed
-            | Self::CriPullImageFailed
-            | Self::CriImageStatusFailed
-            | Self::VolumeOperationRepeated
-            | Self::UnableToMountVolumes
-            | Self::VolumeProcessingFailed
-            | Self::VolumeObjectMissing
-            | Self::ProjectedVolumeFailed
-            | Self::AtomicWriterFailed
-            | Self::CsiFailed
-            | Self::PredicateFailed
-            | Self::PreemptingPod
-            | Self::PreemptionFailed
-            | Self::AllocateFailed
-            | Self::EvictingPod
-            | Self::TokenFailed
-            | Self::KubernetesEvent => Kind::Related,
-            Self::CriRemoveImageFailed
-            | Self::CriStatusFailed
-            | Self::CriListFailed
-            | Self::CriImageFsInfoFailed
-            | Self::DeviceOperationFailed
-            | Self::SkippingPodSync
-            | Self::NetworkNotReady
-            | Self::RuntimeNotReady
-            | Self::RuntimeSanityFailed
-            | Self::NodeNotReadyInTime
-            | Self::PlegFailed
-            | Self::HousekeepingSlow
-            | Self::EvictionReclaiming
-            | Self::EvictionMustEvict
-            | Self::EvictionRanked
-            | Self::EvictionFailed
-            | Self::EvictionNoPods
-            | Self::EvictionCleaning
-            | Self::EvictionRelieved
-            | Self::EvictionUnable
-            | Self::ImageGcFailed
-            | Self::DiskUsageHigh
-            | Self::ContainerGcFailed
-            | Self::NodeNotReady
-            | Self::NodeConditionRecorded
-            | Self::NodeStatusFailed
-            | Self::LeaseFailed
-            | Self::OrphanedPod
-            | Self::SystemCgroupFailed
-            | Self::CgroupCleanupFailed
-            | Self::CgroupFailed
-            | Self::PodStatusFailed
-            | Self::MirrorPodFailed
-            | Self::StaticPodUnreadable
-            | Self::ShutdownManager
-            | Self::UserNamespaceFailed
-            | Self::KubeletStarting
-            | Self::KubeletPanic
-            | Self::KubeletFatal => Kind::Node,
             Self::RemoveContainer
             | Self::MountSucceeded
             | Self::UnmountSucceeded
@@ -114,13 +31,121 @@ impl What {
             | Self::ContainerFinished
             | Self::SystemOom => Kind::Kill,
             Self::ProbeFailed | Self::ProbeErrored | Self::ProbeUnhealthy => Kind::Probe,
+            _ if self.is_related() => Kind::Related,
+            _ if self.is_of_node() => Kind::Node,
             _ => Kind::Line,
         }
     }
 
-    /// The step and, where the kubelet has a word for it, the reason of a line that is a failure by
-    /// itself (§6.2) or repeats one (§7). `None` where only the error text tells, or there is none.
-    pub(crate) const fn step(self) -> Option<(&'static str, Option<&'static str>)> {
+    /// Belongs to a failure that another line reports (§7, G51, G52).
+    const fn is_related(self) -> bool {
+        matches!(
+            self,
+            Self::StartFailed
+                | Self::SyncErrorRepeated
+                | Self::SandboxCreateFailed
+                | Self::SandboxConfigFailed
+                | Self::SandboxStatusFailed
+                | Self::StopSandboxFailed
+                | Self::KillPodFailed
+                | Self::KillContainerFailed
+                | Self::PostStartHookFailed
+                | Self::PreStopHookFailed
+                | Self::LifecycleHookFailed
+                | Self::PullFailed
+                | Self::ImageVolumeFailed
+                | Self::SubPathFailed
+                | Self::MountUnsatisfied
+                | Self::PodDirectoriesFailed
+                | Self::BackOffRestarting
+                | Self::ContainerStartFailed
+                | Self::CriRunPodSandboxFailed
+                | Self::CriStopPodSandboxFailed
+                | Self::CriRemovePodSandboxFailed
+                | Self::CriPodSandboxStatusFailed
+                | Self::CriCreateContainerFailed
+                | Self::CriStartContainerFailed
+                | Self::CriStopContainerFailed
+                | Self::CriRemoveContainerFailed
+                | Self::CriContainerStatusFailed
+                | Self::CriExecSyncFailed
+                | Self::CriPullImageFailed
+                | Self::CriImageStatusFailed
+                | Self::VolumeOperationRepeated
+                | Self::UnableToMountVolumes
+                | Self::VolumeProcessingFailed
+                | Self::VolumeObjectMissing
+                | Self::ProjectedVolumeFailed
+                | Self::AtomicWriterFailed
+                | Self::CsiFailed
+                | Self::PredicateFailed
+                | Self::PreemptingPod
+                | Self::PreemptionFailed
+                | Self::AllocateFailed
+                | Self::EvictingPod
+                | Self::TokenFailed
+                | Self::KubernetesEvent
+        )
+    }
+
+    /// Has no pod, or none that fails (G58).
+    const fn is_of_node(self) -> bool {
+        matches!(
+            self,
+            Self::CriRemoveImageFailed
+                | Self::CriStatusFailed
+                | Self::CriListFailed
+                | Self::CriImageFsInfoFailed
+                | Self::DeviceOperationFailed
+                | Self::SkippingPodSync
+                | Self::NetworkNotReady
+                | Self::RuntimeNotReady
+                | Self::RuntimeSanityFailed
+                | Self::NodeNotReadyInTime
+                | Self::PlegFailed
+                | Self::HousekeepingSlow
+                | Self::EvictionReclaiming
+                | Self::EvictionMustEvict
+                | Self::EvictionRanked
+                | Self::EvictionFailed
+                | Self::EvictionNoPods
+                | Self::EvictionCleaning
+                | Self::EvictionRelieved
+                | Self::EvictionUnable
+                | Self::ImageGcFailed
+                | Self::DiskUsageHigh
+                | Self::ContainerGcFailed
+                | Self::NodeNotReady
+                | Self::NodeConditionRecorded
+                | Self::NodeStatusFailed
+                | Self::LeaseFailed
+                | Self::OrphanedPod
+                | Self::SystemCgroupFailed
+                | Self::CgroupCleanupFailed
+                | Self::CgroupFailed
+                | Self::PodStatusFailed
+                | Self::MirrorPodFailed
+                | Self::StaticPodUnreadable
+                | Self::ShutdownManager
+                | Self::UserNamespaceFailed
+                | Self::KubeletStarting
+                | Self::KubeletPanic
+                | Self::KubeletFatal
+        )
+    }
+
+    /// The step of §6.2 and, where the kubelet has a word for it, the reason, of a kubelet line that
+    /// is a failure by itself or repeats one (§7). `None` where only the error text tells, or there
+    /// is no failure.
+    ///
+    /// ```
+    /// use podwhy_parser::What;
+    ///
+    /// assert_eq!(What::PodEvicted.step(), Some(("Eviction", Some("Evicted"))));
+    /// assert_eq!(What::ErrorSyncingPod.step(), None);
+    /// ```
+    #[must_use]
+    pub const fn step(self) -> Option<(&'static str, Option<&'static str>)> {
         Some(match self {
             Self::StartFailed | Self::ContainerStartFailed => ("StartContainer", None),
             Self::InitContainerRemoveFailed => ("RemoveContainer", None),
@@ -146,10 +171,6 @@ impl What {
             Self::CriCreateContainerFailed => ("StartContainer", Some("CreateContainerError")),
             Self::CriStartContainerFailed => ("StartContainer", Some("RunContainerError")),
             Self::CriImageStatusFailed => ("StartContainer", Some("ImageInspectError")),
-            Self::CriRemoveImageFailed | Self::CriImageFsInfoFailed | Self::DiskUsageHigh => {
-                ("ImageGC", None)
-            }
-            Self::CriStatusFailed | Self::CriListFailed => ("Runtime", None),
             Self::VolumeOperationFailed
             | Self::ReconcilerOperationFailed
             | Self::VolumeOperationRepeated
@@ -158,13 +179,32 @@ impl What {
             | Self::AtomicWriterFailed
             | Self::CsiFailed
             | Self::TokenFailed => ("MountVolume", Some("FailedMount")),
-            Self::DeviceOperationFailed => ("UnmountVolume", None),
             Self::UnableToMountVolumes | Self::VolumeProcessingFailed => {
                 ("WaitForVolumes", Some("FailedMount"))
             }
             Self::ProbeFailed | Self::ProbeErrored | Self::ProbeUnhealthy => {
                 ("Probe", Some("Unhealthy"))
             }
+            Self::PodAdmissionDenied | Self::PodNotAdmitted | Self::PredicateFailed => {
+                ("Admission", None)
+            }
+            Self::PreemptingPod | Self::PodPreempted | Self::PreemptionFailed => {
+                ("Admission", Some("Preempting"))
+            }
+            Self::AllocateFailed => ("Admission", Some("UnexpectedAdmissionError")),
+            Self::PodEvicted | Self::EvictingPod => ("Eviction", Some("Evicted")),
+            _ => return self.step_of_node(),
+        })
+    }
+
+    /// The same for what concerns the node.
+    const fn step_of_node(self) -> Option<(&'static str, Option<&'static str>)> {
+        Some(match self {
+            Self::CriRemoveImageFailed | Self::CriImageFsInfoFailed | Self::DiskUsageHigh => {
+                ("ImageGC", None)
+            }
+            Self::CriStatusFailed | Self::CriListFailed => ("Runtime", None),
+            Self::DeviceOperationFailed => ("UnmountVolume", None),
             Self::SkippingPodSync
             | Self::RuntimeNotReady
             | Self::RuntimeSanityFailed
@@ -184,13 +224,6 @@ impl What {
             | Self::KubeletStarting
             | Self::KubeletPanic
             | Self::KubeletFatal => ("Kubelet", None),
-            Self::PodAdmissionDenied | Self::PodNotAdmitted | Self::PredicateFailed => {
-                ("Admission", None)
-            }
-            Self::PreemptingPod | Self::PodPreempted | Self::PreemptionFailed => {
-                ("Admission", Some("Preempting"))
-            }
-            Self::AllocateFailed => ("Admission", Some("UnexpectedAdmissionError")),
             Self::EvictionReclaiming
             | Self::EvictionMustEvict
             | Self::EvictionRanked
@@ -199,7 +232,6 @@ impl What {
             | Self::EvictionCleaning
             | Self::EvictionRelieved
             | Self::EvictionUnable => ("Eviction", None),
-            Self::PodEvicted | Self::EvictingPod => ("Eviction", Some("Evicted")),
             Self::ImageGcFailed => ("ImageGC", Some("ImageGCFailed")),
             Self::ContainerGcFailed
             | Self::OrphanedPod

@@ -25,12 +25,27 @@ pub(super) fn classify(text: Text<'_>) -> Option<What> {
 
 /// The type of the PLEG event in `text`.
 pub(super) fn pleg(text: Text<'_>) -> What {
-    match object::field(text, "Type").map(|kind| kind.raw()) {
+    let kind = last_but_one(text.raw()).or_else(|| Some(object::field(text, "Type")?.raw()));
+    match kind {
         Some("ContainerStarted") => What::PlegStarted,
         Some("ContainerDied") => What::PlegDied,
         Some("ContainerRemoved") => What::PlegRemoved,
         _ => What::PlegEvent,
     }
+}
+
+/// The usual event ends in `Type` and `Data`: the word before the last member.
+fn last_but_one(raw: &str) -> Option<&str> {
+    let bytes = raw.as_bytes();
+    let last = memchr::memrchr2(b',', b' ', bytes)?;
+    let head = bytes.get(..last)?;
+    let between = head.iter().rev().take_while(|byte| matches!(byte, b',' | b'"' | b'\\')).count();
+    let word_end = last - between;
+    let head = bytes.get(..word_end)?;
+    let word = head.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let data = raw.get(last + 1..)?;
+    let is_last = data.starts_with("Data:") || data.starts_with("\"Data\":");
+    raw.get(word_end - word..word_end).filter(|_| is_last)
 }
 
 /// `"SyncLoop (probe)" probe="readiness" status="ready"`.

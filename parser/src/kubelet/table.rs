@@ -12,6 +12,11 @@ use entries::ENTRIES;
 const PLACES: usize = 1024;
 
 /// Entry numbers plus one; 0 is an empty place.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "runs at compile time, where a panic is an error; there are fewer entries than places"
+)]
 static TABLE: [u16; PLACES] = {
     let entries = ENTRIES;
     assert!(entries.len() * 4 <= PLACES, "the table is too small");

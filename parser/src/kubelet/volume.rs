@@ -27,41 +27,48 @@ const OPERATIONS: [&str; 15] = [
 
 /// The production of a volume line, printf or the message of a structured one.
 pub(super) fn classify(text: Text<'_>) -> Option<What> {
-    match text.raw().as_bytes().first()? {
-        b'O' | b'o' | b'M' | b'A' | b'D' | b'U' | b'E' | b'V' | b'C' | b'k' => {}
-        _ => return None,
-    }
-    if let Some(operation) = Operation::of(text) {
-        return Some(match operation.names_a_pod() {
+    let raw = text.raw();
+    match raw.as_bytes().first()? {
+        b'O' => Operation::of(text).map(|operation| match operation.names_a_pod() {
             true => What::VolumeOperationFailed,
             false => What::DeviceOperationFailed,
-        });
+        }),
+        b'o' | b'M' | b'A' | b'D' | b'U' | b'E' | b'V' | b'C' | b'k' => {
+            if OPERATIONS.iter().any(|word| raw.starts_with(word)) {
+                return Some(of_operation(text));
+            }
+            related(text)
+        }
+        _ => None,
     }
-    related(text).or_else(|| {
-        OPERATIONS.iter().any(|word| text.raw().starts_with(word)).then(|| of_operation(text))
-    })
 }
 
 /// ```text
 /// line := operation " started" … | operation " succeeded" … | operation " failed" …
 /// ```
+///
+/// The name of a volume can hold any word: only what stands before it counts.
 fn of_operation(text: Text<'_>) -> What {
-    // The name of a volume can hold any word: only what stands before it counts.
     let raw = text.raw();
-    let head = raw.split_once(" for volume ").map_or(raw, |(head, _)| head);
-    let is_undone = ["Unm", "Detach", "Volume detached"].iter().any(|word| head.starts_with(word));
-    if head.contains(" failed") || head.contains(" failed with ") {
-        let names_a_pod = Detail::of(text).is_some_and(|detail| detail.pod() != PodRef::default());
-        return match (head.starts_with("operationExecutor."), names_a_pod) {
-            (true, true) => What::ReconcilerOperationFailed,
-            (true, false) => What::DeviceOperationFailed,
-            (false, _) => What::VolumeOperationRepeated,
-        };
+    let is_undone = raw.starts_with("Unm") || raw.starts_with("Detach");
+    let verb = raw
+        .as_bytes()
+        .split(|byte| *byte == b' ')
+        .skip(1)
+        .take_while(|word| *word != b"for")
+        .find(|word| matches!(*word, b"failed" | b"succeeded" | b"started" | b"detached"));
+    match verb {
+        Some(b"failed") => {}
+        Some(b"detached") => return What::UnmountSucceeded,
+        Some(b"succeeded") if is_undone => return What::UnmountSucceeded,
+        Some(b"succeeded") => return What::MountSucceeded,
+        _ => return What::VolumeOperationStarted,
     }
-    match head.contains("succeeded") || head == "Volume detached" {
-        true if is_undone => What::UnmountSucceeded,
-        true => What::MountSucceeded,
-        false => What::VolumeOperationStarted,
+    let names_a_pod = Detail::of(text).is_some_and(|detail| detail.pod() != PodRef::default());
+    match (raw.starts_with("operationExecutor."), names_a_pod) {
+        (true, true) => What::ReconcilerOperationFailed,
+        (true, false) => What::DeviceOperationFailed,
+        (false, _) => What::VolumeOperationRepeated,
     }
 }
 

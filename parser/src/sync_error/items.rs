@@ -73,7 +73,7 @@ impl<'a> Items<'a> {
     }
 
     /// The last item, or the list around all of them, has no end.
-    pub(crate) fn is_cut(mut self) -> bool {
+    pub(crate) fn any_is_cut(mut self) -> bool {
         let mut is_cut = false;
         for item in self.by_ref() {
             is_cut |= item.truncated;
