@@ -296,10 +296,10 @@ impl Diagnosis {
         }
     }
 
+    /// As if time went on until nothing is held; then every count is told.
     fn finish(&mut self, out: &mut Output) {
         while let Some(due) = self.collapse.next_due() {
-            let attempts = self.collapse.fire(due, &self.identities);
-            self.tell(self.clock.now(), attempts, out);
+            self.fire_until(due, out);
         }
         for summary in self.counting.finish() {
             self.summarise(&summary, out);

@@ -26,6 +26,9 @@ pub struct Observation {
     pub form: Form,
     /// The pod, as far as the line names it.
     pub pod: Pod,
+    /// The pod's uid as the line itself names it: goes into ids, which never depend on what other
+    /// lines told.
+    pub named_uid: Option<String>,
     /// The container's name.
     pub container: Option<String>,
     /// Ids and numbers that other lines of the same attempt may lack.

@@ -86,15 +86,15 @@ pub struct Record {
 }
 
 impl EventName {
-    /// The name without `podwhy.`: the `kind` of the JSON forms.
+    /// The name that leaves.
     #[must_use]
-    pub const fn label(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::SyncFailure => "sync_failure",
-            Self::Incident => "incident",
-            Self::Loss => "loss",
-            Self::Spike => "spike",
-            Self::NodeCheck => "node_check",
+            Self::SyncFailure => "podwhy.sync_failure",
+            Self::Incident => "podwhy.incident",
+            Self::Loss => "podwhy.loss",
+            Self::Spike => "podwhy.spike",
+            Self::NodeCheck => "podwhy.node_check",
         }
     }
 }

@@ -44,22 +44,30 @@ static PREFILTER: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .expect("the literals are a fixed list")
 });
 
+/// What one rule leaves may be the key of another's secret; more rounds than this never were needed.
+const ROUNDS: usize = 8;
+
 /// Removes secrets; borrows the text where there is none. `counts` grows by what was found.
 #[must_use]
 pub fn scrub<'a>(text: &'a str, counts: &mut Counts) -> Cow<'a, str> {
     let mut out = Cow::Borrowed(text);
-    for rule in wanted(text) {
-        let replaced = match rule.apply(&out, counts) {
-            Cow::Borrowed(_) => continue,
-            Cow::Owned(replaced) => replaced,
-        };
-        out = Cow::Owned(replaced);
+    for _ in 0..ROUNDS {
+        let mut has_changed = false;
+        for rule in wanted(&out) {
+            if let Cow::Owned(replaced) = rule.apply(&out, counts) {
+                out = Cow::Owned(replaced);
+                has_changed = true;
+            }
+        }
+        if !has_changed {
+            break;
+        }
     }
     out
 }
 
 /// The rules that can match at all, in their order.
-fn wanted(text: &str) -> impl Iterator<Item = Rule> {
+fn wanted(text: &str) -> impl Iterator<Item = Rule> + use<> {
     let mut wanted = [false; Rule::ALL.len()];
     for found in PREFILTER.find_overlapping_iter(text) {
         if let Some((_, rule)) = rules::LITERALS.get(found.pattern().as_usize())

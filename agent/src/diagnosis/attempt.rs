@@ -17,6 +17,10 @@ const TELLING_BYTES: usize = 8;
 /// (image, configuration) no instance of this attempt exists.
 const OF_INSTANCE: [&str; 3] = ["CrashLoopBackOff", "RunContainerError", "PostStartHookError"];
 
+/// Steps that are about one container: their target is its name (§6.1).
+const CONTAINER_STEPS: [&str; 4] =
+    ["StartContainer", "KillContainer", "RemoveContainer", "InitContainer"];
+
 /// One failed attempt of one step.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Attempt {
@@ -26,6 +30,7 @@ pub(super) struct Attempt {
     pub(super) writer: Writer,
     pub(super) form: Form,
     pub(super) pod: Pod,
+    named_uid: Option<String>,
     pub(super) container: Option<String>,
     pub(super) details: Details,
     pub(super) failure: Failure,
@@ -59,10 +64,12 @@ impl Attempt {
     }
 
     fn new(line: &Observation, failure: &Failure, is_only: bool) -> Self {
-        let container = container_of(failure).or_else(|| line.container.clone());
+        let is_of_container = CONTAINER_STEPS.contains(&failure.step.as_str());
+        let named = line.container.clone().filter(|_| is_of_container && is_only);
+        let container = container_of(failure).or(named);
         let mut details = line.details.clone();
-        if !is_only && container_of(failure).is_none() {
-            // The line's container id is that of another item.
+        if container.is_none() {
+            // A container id on the line of a pod-level step is that of another item.
             details.container_id = None;
         }
         Self {
@@ -72,6 +79,7 @@ impl Attempt {
             writer: line.writer.clone(),
             form: line.form,
             pod: line.pod.clone(),
+            named_uid: line.named_uid.clone(),
             container,
             details,
             truncated: line.truncated || failure.truncated,
@@ -106,7 +114,7 @@ impl Attempt {
 
     fn take(&mut self, from: &Details) {
         let mine = &mut self.details;
-        if container_of(&self.failure).is_some() {
+        if self.container.is_some() {
             fill(&mut mine.container_id, from.container_id.as_ref());
             fill(&mut mine.image, from.image.as_ref());
             fill(&mut mine.exit_code, from.exit_code.as_ref());
@@ -136,10 +144,9 @@ impl Attempt {
         if !OF_INSTANCE.contains(&reason) {
             return;
         }
-        let Some((id, exit_code)) = identities.instance(uid, container) else { return };
-        if self.details.container_id.as_ref().is_none_or(|known| *known == id) {
-            self.details.container_id = Some(id);
-            fill(&mut self.details.exit_code, exit_code.as_ref());
+        let Some(instance) = identities.instance(uid, container) else { return };
+        if ids_agree(&self.details, &instance) {
+            self.take(&instance);
         }
     }
 
@@ -148,7 +155,7 @@ impl Attempt {
         SyncFailureId {
             node,
             written: &self.written,
-            pod_uid: self.pod.uid.as_deref(),
+            pod_uid: self.named_uid.as_deref(),
             step: &self.failure.step,
             target: self.failure.target.as_deref(),
             container: self.container.as_deref(),
@@ -161,9 +168,7 @@ impl Attempt {
 
 /// The container that a failure names: the target of the container steps (§6.1).
 pub(super) fn container_of(failure: &Failure) -> Option<String> {
-    matches!(failure.step.as_str(), "StartContainer" | "KillContainer" | "RemoveContainer")
-        .then(|| failure.target.clone())
-        .flatten()
+    failure.target.clone().filter(|_| CONTAINER_STEPS.contains(&failure.step.as_str()))
 }
 
 pub(super) fn names_pod(pod: &Pod) -> bool {

@@ -1,7 +1,11 @@
 //! From what was concluded to records: the attributes of otlp.md 2.3–2.6, one sentence, bounds.
 
+mod node;
+mod pod;
+
 use std::fmt::Write as _;
 
+pub(super) use self::node::Surroundings;
 use super::{
     Check, CheckStatus, Counters,
     attempt::Attempt,
@@ -10,97 +14,10 @@ use super::{
 };
 use crate::{
     limits,
-    node::{self, CniReason, DiskRole},
     observation::{Level, text::plain, time::utc},
     record::{EventName, Record, Severity, Worth, attributes::Attributes, names},
     source::{Loss, LossKind, Micros},
 };
-
-/// What the node looks like, and the kubelet's own word on its network.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings<'a> {
-    pub(super) node: &'a str,
-    pub(super) view: &'a node::View,
-    /// When the kubelet last said that the network is not ready.
-    pub(super) network_down_at: Option<Micros>,
-}
-
-/// The kubelet repeats that its network is not ready every five seconds; an older word is no word.
-const NETWORK_WORD: Micros = 15_000_000;
-
-/// Reasons that are also those of a container's status (otlp.md 2.1).
-const STATUS_REASONS: [&str; 4] =
-    ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError"];
-
-/// The closed table of `error.type` (log-grammar §6.3, §6.4); all else is `_OTHER`.
-const ERROR_TYPES: &[&str] = &[
-    "AppArmor",
-    "ConfigPodSandboxError",
-    "CrashLoopBackOff",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "CreatePodSandboxError",
-    "DeadlineExceeded",
-    "ErrImageNeverPull",
-    "ErrImagePull",
-    "Evicted",
-    "FailedAttachVolume",
-    "FailedCreatePodContainer",
-    "FailedKillPod",
-    "FailedMapVolume",
-    "FailedMount",
-    "FailedPrepareDynamicResources",
-    "FailedToRetrieveImagePullSecret",
-    "FreeDiskSpaceFailed",
-    "ImageGCFailed",
-    "ImageInspectError",
-    "ImagePullBackOff",
-    "ImageVolumeMountFailed",
-    "InitContainerRestartPolicyForbidden",
-    "InvalidDiskCapacity",
-    "InvalidImageName",
-    "InvalidNodeInfo",
-    "KillContainerError",
-    "KillPodSandboxError",
-    "NetworkNotReady",
-    "NodeAffinity",
-    "NodeName",
-    "NodePorts",
-    "NodeShutdown",
-    "NodeUnschedulable",
-    "OutOfcpu",
-    "OutOfephemeral-storage",
-    "OutOfmemory",
-    "OutOfpods",
-    "PodFeatureUnsupported",
-    "PodLevelResourcesNotSupported",
-    "PodOSNotSupported",
-    "PodOSSelectorNodeLabelDoesNotMatch",
-    "PostStartHookError",
-    "PreCreateHookError",
-    "PreStartHookError",
-    "Preempting",
-    "RROUnsupported",
-    "RegistryUnavailable",
-    "RemoveContainerError",
-    "ResizePodInPlaceError",
-    "RunContainerError",
-    "SMTAlignmentError",
-    "SetupNetworkError",
-    "Shutdown",
-    "SignatureValidationFailed",
-    "SupplementalGroupsPolicyNotSupported",
-    "SysctlForbidden",
-    "TaintToleration",
-    "TeardownNetworkError",
-    "Terminated",
-    "TopologyAffinityError",
-    "UnexpectedAdmissionError",
-    "UnexpectedPredicateFailureType",
-    "Unhealthy",
-    "UnknownReason",
-    "VolumeAttachmentLimitExceeded",
-];
 
 /// A failed attempt, or the newest of those that a summary counts.
 pub(super) fn sync_failure(
@@ -112,9 +29,9 @@ pub(super) fn sync_failure(
 ) -> Record {
     let mut attributes = Attributes::default();
     failure_attributes(attempt, &mut attributes);
-    pod_attributes(attempt, &mut attributes, counters);
+    pod::attributes(attempt, &mut attributes, counters);
     writer_attributes(attempt, &mut attributes);
-    node_attributes(around, attempt.received, &mut attributes);
+    node::attributes(around, attempt.received, &mut attributes);
     let is_cut = attempt.truncated || attributes.cut;
     attributes.bool(names::SYNC_TRUNCATED, is_cut.then_some(true));
     Record {
@@ -158,15 +75,12 @@ fn failure_attributes(attempt: &Attempt, out: &mut Attributes) {
     let reason = failure.reason.as_deref();
     out.text(names::SYNC_STEP, Some(&failure.step));
     out.text(names::SYNC_REASON, reason);
-    out.text(names::ERROR_TYPE, Some(error_type(reason)));
+    out.text(names::ERROR_TYPE, Some(pod::error_type(reason)));
     out.text(names::SYNC_TARGET, failure.target.as_deref());
     out.text(names::SYNC_FORM, Some(attempt.form.label()));
     out.int(names::SYNC_INDEX, Some(failure.index));
     out.int(names::SYNC_OF, Some(failure.of.max(1)));
-    if let Some(status) = reason.filter(|reason| STATUS_REASONS.contains(reason)) {
-        out.text(names::K8S_CONTAINER_STATUS_STATE, Some("waiting"));
-        out.text(names::K8S_CONTAINER_STATUS_REASON, Some(status));
-    }
+    pod::status_attributes(reason, out);
     let details = &attempt.details;
     out.int(names::SYNC_EXIT_CODE, details.exit_code);
     out.double(names::SYNC_BACKOFF_SECONDS, details.backoff_seconds);
@@ -175,21 +89,6 @@ fn failure_attributes(attempt: &Attempt, out: &mut Attributes) {
     out.text(names::CONTAINER_IMAGE_NAME, details.image.as_deref());
     out.text(names::K8S_VOLUME_NAME, details.volume.as_deref());
     out.text(names::SYNC_MESSAGE, Some(&failure.message));
-}
-
-/// Text of others becomes identity only where it has identity's form (O25).
-fn pod_attributes(attempt: &Attempt, out: &mut Attributes, counters: &mut Counters) {
-    let mut put = |name, value: Option<&str>, is_valid: fn(&str) -> bool| {
-        if value.is_some_and(|value| !is_valid(value)) {
-            counters.invalid_identities += 1;
-            return;
-        }
-        out.text(name, value);
-    };
-    put(names::K8S_NAMESPACE_NAME, attempt.pod.namespace.as_deref(), is_label);
-    put(names::K8S_POD_NAME, attempt.pod.name.as_deref(), is_subdomain);
-    put(names::K8S_POD_UID, attempt.pod.uid.as_deref(), is_uid);
-    put(names::K8S_CONTAINER_NAME, attempt.container.as_deref(), is_label);
 }
 
 fn writer_attributes(attempt: &Attempt, out: &mut Attributes) {
@@ -203,41 +102,6 @@ fn writer_attributes(attempt: &Attempt, out: &mut Attributes) {
     out.text(names::CODE_FILE_PATH, writer.file.as_deref());
     out.int(names::CODE_LINE_NUMBER, writer.line);
     out.int(names::PROCESS_PID, writer.pid);
-}
-
-/// Disks of kubelet and runtime and the pod network, with the age of the oldest of them. A negative
-/// age says that they were read that long after the failure, as when a backlog is read.
-fn node_attributes(around: Surroundings<'_>, at: Micros, out: &mut Attributes) {
-    let mut oldest: Option<Micros> = None;
-    let disks = around.view.disks.iter();
-    for disk in disks.filter(|disk| matches!(disk.role, DiskRole::Kubelet | DiskRole::Runtime)) {
-        disk_attributes(disk, out);
-        oldest = Some(oldest.map_or(disk.at, |oldest| oldest.min(disk.at)));
-    }
-    let said = around.network_down_at.filter(|said| at.saturating_sub(*said) <= NETWORK_WORD);
-    let (is_ready, reason, known_at) = match (&around.view.cni, said) {
-        // The files tell why; the kubelet tells that.
-        (Some(cni), said) if !cni.ready || said.is_none() => {
-            (Some(cni.ready), cni.reason, Some(cni.at))
-        }
-        (_, Some(said)) => (Some(false), Some(CniReason::KubeletSaysNotReady), Some(said)),
-        _ => (None, None, None),
-    };
-    out.bool(names::NODE_CNI_READY, is_ready);
-    out.text(names::NODE_CNI_REASON, reason.filter(|_| is_ready == Some(false)).map(cni_reason));
-    let oldest = oldest.into_iter().chain(known_at).min();
-    out.double(names::NODE_AGE_SECONDS, oldest.map(|oldest| seconds(at.saturating_sub(oldest))));
-}
-
-fn disk_attributes(disk: &node::Disk, out: &mut Attributes) {
-    let role = disk_role(disk.role);
-    let name = |what: &str| format!("podwhy.node.disk.{role}.{what}");
-    out.int(name("free_bytes"), Some(disk.free_bytes));
-    out.double(name("free_ratio"), ratio(disk.free_bytes, disk.total_bytes));
-    if let (Some(free), Some(total)) = (disk.inodes_free, disk.inodes_total) {
-        out.double(name("inodes_free_ratio"), ratio(free, total));
-    }
-    out.bool(name("read_only"), disk.read_only);
 }
 
 /// What is missing, as a record.
@@ -293,15 +157,7 @@ pub(super) fn node_check(around: Surroundings<'_>, at: Micros, check: &Check) ->
     attributes.text(names::CHECK_STATUS, Some(status));
     attributes.double(names::CHECK_VALUE, check.value);
     attributes.double(names::CHECK_THRESHOLD, check.threshold);
-    for disk in &around.view.disks {
-        disk_attributes(disk, &mut attributes);
-    }
-    if let Some(cni) = &around.view.cni {
-        attributes.bool(names::NODE_CNI_READY, Some(cni.ready));
-        let reason = cni.reason.filter(|_| !cni.ready).map(cni_reason);
-        attributes.text(names::NODE_CNI_REASON, reason);
-        attributes.int(names::NODE_CNI_LEASES_FREE, cni.leases_free);
-    }
+    node::all_attributes(around.view, &mut attributes);
     Record {
         event: EventName::NodeCheck,
         uid: identity::node_check(around.node, &check.name, &utc(at)),
@@ -345,71 +201,6 @@ fn one_line(text: &str) -> String {
     limits::cut(text.trim_end(), limits::BODY_BYTES).0.to_owned()
 }
 
-fn error_type(reason: Option<&str>) -> &'static str {
-    reason
-        .and_then(|reason| ERROR_TYPES.iter().find(|known| **known == reason))
-        .map_or("_OTHER", |known| known)
-}
-
-/// A UUID in lower case, or the 32 hex digits of a static pod (G46).
-fn is_uid(text: &str) -> bool {
-    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let lengths = text.split('-').map(str::len);
-    text.split('-').all(is_hex) && (lengths.eq([8, 4, 4, 4, 12]) || text.len() == 32)
-}
-
-/// DNS-1123 label.
-fn is_label(text: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| is_inner(byte) || byte == b'-')
-        && text.bytes().next().is_some_and(is_inner)
-        && text.bytes().next_back().is_some_and(is_inner)
-}
-
-/// DNS-1123 subdomain.
-fn is_subdomain(text: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.len() <= 253
-        && text.split('.').all(|part| {
-            part.bytes().all(|byte| is_inner(byte) || byte == b'-')
-                && part.bytes().next().is_some_and(is_inner)
-                && part.bytes().next_back().is_some_and(is_inner)
-        })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| (part as f64 / whole as f64).clamp(0.0, 1.0))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "ages are far below 2^52 microseconds")]
-fn seconds(micros: Micros) -> f64 {
-    micros as f64 / 1e6
-}
-
-const fn disk_role(role: DiskRole) -> &'static str {
-    match role {
-        DiskRole::Kubelet => "kubelet",
-        DiskRole::Runtime => "runtime",
-        DiskRole::RuntimeState => "runtime_state",
-        DiskRole::Log => "log",
-        DiskRole::Root => "root",
-    }
-}
-
-const fn cni_reason(reason: CniReason) -> &'static str {
-    match reason {
-        CniReason::ConfigFolderMissing => "config_folder_missing",
-        CniReason::ConfigMissing => "config_missing",
-        CniReason::ConfigInvalid => "config_invalid",
-        CniReason::PluginMissing => "plugin_missing",
-        CniReason::PluginNotExecutable => "plugin_not_executable",
-        CniReason::AddressesExhausted => "addresses_exhausted",
-        CniReason::KubeletSaysNotReady => "kubelet_says_not_ready",
-    }
-}
-
 const fn loss_kind(kind: LossKind) -> &'static str {
     match kind {
         LossKind::Suppressed => "suppressed",
@@ -421,6 +212,3 @@ const fn loss_kind(kind: LossKind) -> &'static str {
         LossKind::OutboxFull => "outbox_full",
     }
 }
-
-#[cfg(test)]
-mod tests;

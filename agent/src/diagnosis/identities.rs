@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     limits,
-    observation::{Observation, Pod},
+    observation::{Details, Observation, Pod},
 };
 
 /// What an id stands for.
@@ -43,6 +43,12 @@ impl Identities {
             fill(&mut seen.container, known.container.as_ref());
             fill(&mut seen.details.sandbox_id, known.sandbox_id.as_ref());
         }
+        if seen.pod.uid.is_none() && was_running(seen) {
+            let pod_key = seen.pod.namespace.as_deref().zip(seen.pod.name.as_deref());
+            let known =
+                pod_key.and_then(|(space, name)| self.by_key.get(&pod_name_key(space, name)));
+            fill(&mut seen.pod.uid, known.and_then(|known| known.pod.uid.as_ref()));
+        }
         let by_uid = seen.pod.uid.as_deref().and_then(|uid| self.by_key.get(&uid_key(uid)));
         if let Some(known) = by_uid {
             fill(&mut seen.pod.namespace, known.pod.namespace.as_ref());
@@ -50,21 +56,27 @@ impl Identities {
         }
     }
 
-    /// The newest instance of a container: its id and, once it ended, its exit code.
-    pub(super) fn instance(&self, uid: &str, container: &str) -> Option<(String, Option<i32>)> {
-        let id = self.by_key.get(&name_key(uid, container))?.container_id.clone()?;
-        let exit_code = self.by_key.get(&id_key(&id)).and_then(|known| known.exit_code);
-        Some((id, exit_code))
+    /// The newest instance of a container: its id and sandbox and, once it ended, its exit code.
+    pub(super) fn instance(&self, uid: &str, container: &str) -> Option<Details> {
+        let id = self.by_key.get(&name_key(uid, container))?.container_id.as_ref()?;
+        let known = self.by_key.get(&id_key(id));
+        Some(Details {
+            container_id: Some(id.clone()),
+            sandbox_id: known.and_then(|known| known.sandbox_id.clone()),
+            exit_code: known.and_then(|known| known.exit_code),
+            ..Details::default()
+        })
     }
 
     /// Remembers what an observation, already completed, tells.
     pub(super) fn learn(&mut self, seen: &Observation) {
         let pod = &seen.pod;
         if let Some(uid) = pod.uid.as_deref()
-            && pod.name.is_some()
-            && pod.namespace.is_some()
+            && let Some(name) = pod.name.as_deref()
+            && let Some(namespace) = pod.namespace.as_deref()
         {
             self.put(uid_key(uid), |known| known.pod = pod.clone());
+            self.put(pod_name_key(namespace, name), |known| known.pod = pod.clone());
         }
         let sandbox_id = seen.details.sandbox_id.as_deref();
         let container_id = seen.details.container_id.as_deref();
@@ -127,6 +139,18 @@ fn id_key(id: &str) -> String {
 
 fn uid_key(uid: &str) -> String {
     format!("u/{uid}")
+}
+
+fn pod_name_key(namespace: &str, name: &str) -> String {
+    format!("n/{namespace}/{name}")
+}
+
+/// A name stands for the newest pod that bore it only where that pod must have been there: an
+/// evicted or preempted one, never one that is about to begin.
+fn was_running(seen: &Observation) -> bool {
+    seen.failures.iter().any(|failure| {
+        failure.step == "Eviction" || failure.reason.as_deref() == Some("Preempting")
+    })
 }
 
 fn name_key(uid: &str, container: &str) -> String {

@@ -11,7 +11,7 @@ use prost::Message;
 use serde_json::{Map, Value as Json};
 
 use super::{Pending, Port, Request, Shutdown};
-use crate::limits;
+use crate::{limits, record::names};
 
 /// How records are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,25 +108,7 @@ pub fn json(record: &LogRecord) -> Json {
 }
 
 fn put(object: &mut Map<String, Json>, name: &str, value: Json) {
-    let path: Vec<&str> = match name {
-        "log.record.uid" => vec!["uid"],
-        "k8s.namespace.name" => vec!["pod", "namespace"],
-        "k8s.pod.name" => vec!["pod", "name"],
-        "k8s.pod.uid" => vec!["pod", "uid"],
-        "k8s.container.name" => vec!["container"],
-        "code.file.path" => vec!["source", "file"],
-        "code.line.number" => vec!["source", "line"],
-        "process.pid" => vec!["source", "pid"],
-        "container.id" => vec!["container_id"],
-        "container.image.name" => vec!["image"],
-        _ => match name.strip_prefix("podwhy.").and_then(|rest| rest.split_once('.')) {
-            Some((nested @ ("node" | "cause" | "source"), rest)) => {
-                std::iter::once(nested).chain(rest.split('.')).collect()
-            }
-            Some((_, rest)) => vec![rest],
-            None => vec![name],
-        },
-    };
+    let path = names::json_path(name);
     let value = match (&value, path.as_slice()) {
         // Lists travel as one compact JSON text, because stores flatten nested values.
         (

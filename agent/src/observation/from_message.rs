@@ -1,7 +1,7 @@
 //! From a borrowed message to an owned observation. A line that does not matter costs a look at its
 //! kind and nothing else.
 
-use podwhy_parser::{self as parser, Component, Facts, Format, Message};
+use podwhy_parser::{self as parser, Component, Facts, Format, Message, What};
 
 use super::{
     Details, Failure, Form, Kind, Level, Observation, Pod, Writer, WriterComponent, text::Copier,
@@ -36,16 +36,18 @@ impl Observation {
                 name: facts.pod.name.and_then(|text| copier.word(text)),
                 uid: facts.pod.uid.and_then(|text| copier.word(text)),
             },
+            named_uid: None,
             container: facts.container.and_then(|text| copier.word(text)),
             details: details(&facts, &mut copier),
             failures,
             error: facts.error.map(|text| copier.prose(text)).filter(|text| !text.is_empty()),
             count: facts.count,
             about_unit: facts.unit.and_then(|text| copier.word(text)),
-            network_ready: None,
+            network_ready: (message.what == What::NetworkNotReady).then_some(false),
             truncated: message.truncated || line.cut,
             redacted: copier.redacted,
         };
+        seen.named_uid.clone_from(&seen.pod.uid);
         seen.truncated |= copier.cut;
         Some(seen)
     }
@@ -56,7 +58,7 @@ fn kind_of(message: &Message<'_>, facts: &Facts<'_>) -> Option<Kind> {
     match message.kind() {
         parser::Kind::SyncFailure => Some(Kind::SyncFailure),
         parser::Kind::Related => Some(Kind::Related),
-        parser::Kind::Node => Some(Kind::Node),
+        parser::Kind::Node if message.what == What::NetworkNotReady => Some(Kind::Node),
         parser::Kind::Loss => Some(Kind::Loss),
         parser::Kind::Progress | parser::Kind::Kill if tells_identity(facts) => {
             Some(Kind::Identity)
@@ -74,7 +76,13 @@ fn tells_identity(facts: &Facts<'_>) -> bool {
     (has_id && (has_pod || facts.exit_code.is_some())) || pairs_ids || pairs_names
 }
 
+/// The failed steps of a line.
 fn failures(message: &Message<'_>, copier: &mut Copier) -> Vec<Failure> {
+    // The container is killed first, which takes up to its grace period; only then comes the line
+    // that counts. This one never stands alone.
+    if message.what == What::PostStartHookFailed {
+        return Vec::new();
+    }
     message
         .failures()
         .take(limits::FAILURES)

@@ -10,11 +10,11 @@ use crate::source::Micros;
 #[must_use]
 pub fn to_json(record: &Record) -> Json {
     let mut object = Map::new();
-    object.insert("kind".to_owned(), json!(record.event.label()));
+    object.insert("event".to_owned(), json!(record.event.name()));
     object.insert("uid".to_owned(), json!(record.uid_text()));
     object.insert("time".to_owned(), json!(time(record.time)));
     object.insert("severity".to_owned(), json!(word(record.severity)));
-    object.insert("text".to_owned(), json!(record.body));
+    object.insert("body".to_owned(), json!(record.body));
     for (name, value) in &record.attributes {
         put(&mut object, &names::json_path(name), json_of(value));
     }
@@ -49,7 +49,7 @@ fn json_of(value: &Value) -> Json {
 const fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
-        Severity::Warn => "warning",
+        Severity::Warn => "warn",
         Severity::Error => "error",
         Severity::Fatal => "fatal",
     }

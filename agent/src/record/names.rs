@@ -77,6 +77,7 @@ pub const CHECK_THRESHOLD: &str = "podwhy.check.threshold";
 
 /// Where names of the conventions go in JSON (design 5.2).
 const PLACES: &[(&str, &[&str])] = &[
+    (LOG_RECORD_UID, &["uid"]),
     (K8S_NAMESPACE_NAME, &["pod", "namespace"]),
     (K8S_POD_NAME, &["pod", "name"]),
     (K8S_POD_UID, &["pod", "uid"]),
@@ -95,17 +96,18 @@ const PLACES: &[(&str, &[&str])] = &[
     (LOG_RECORD_ORIGINAL, &["original"]),
 ];
 
-/// The place of an attribute in the JSON of a record: the last part of its name for failures and
-/// incidents, nested by the parts in between for everything that belongs together.
+/// The place of an attribute in the JSON of a record: the last part of its name; what a source, a
+/// cause or the node tells stays together.
 #[must_use]
 pub fn json_path(name: &str) -> Vec<&str> {
     if let Some((_, path)) = PLACES.iter().find(|(known, _)| *known == name) {
         return path.to_vec();
     }
-    for flat in ["podwhy.sync.", "podwhy.incident."] {
-        if let Some(last) = name.strip_prefix(flat) {
-            return vec![last];
+    match name.strip_prefix("podwhy.").and_then(|rest| rest.split_once('.')) {
+        Some((group @ ("node" | "cause" | "source"), rest)) => {
+            std::iter::once(group).chain(rest.split('.')).collect()
         }
+        Some((_, last)) => vec![last],
+        None => vec![name],
     }
-    name.strip_prefix("podwhy.").unwrap_or(name).split('.').collect()
 }
