@@ -11,5 +11,6 @@ mod load;
 mod wait;
 
 // The stories.
+mod commands;
 mod journal;
 mod main_path;

@@ -1,7 +1,7 @@
 //! `podwhy check`: what the agent could read here, one line per requirement, with its fix. Starts
 //! nothing, stores nothing, and needs neither root nor a cluster nor libsystemd to say what is missing.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{borrow::Cow, path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -40,7 +40,7 @@ enum Output {
 /// One requirement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
-    name: &'static str,
+    name: Cow<'static, str>,
     status: Status,
     /// What was found.
     what: String,
@@ -61,8 +61,8 @@ enum Status {
 }
 
 impl Finding {
-    fn new(name: &'static str, status: Status, what: impl Into<String>) -> Self {
-        Self { name, status, what: what.into(), fix: None }
+    fn new(name: impl Into<Cow<'static, str>>, status: Status, what: impl Into<String>) -> Self {
+        Self { name: name.into(), status, what: what.into(), fix: None }
     }
 
     fn ok(name: &'static str, what: impl Into<String>) -> Self {
@@ -130,7 +130,7 @@ fn text(findings: &[Finding]) -> String {
             Status::Unknown => "unknown",
         };
         let fix = finding.fix.as_ref().map(|fix| format!("{:width$}            → {fix}\n", ""));
-        let (name, what) = (finding.name, &finding.what);
+        let (name, what) = (&finding.name, &finding.what);
         format!("{name:width$}  {status:8}  {what}\n{}", fix.unwrap_or_default())
     });
     lines.collect()

@@ -94,8 +94,8 @@ pub(super) fn suggestion(unknown: &str, known: &[impl AsRef<str>]) -> String {
     let elsewhere = super::fields().into_iter().find(|path| last(path) == unknown);
     match (nearest, elsewhere) {
         (_, Some(path)) => format!(": `{unknown}` is known as `{path}`"),
-        // A third of the letters wrong is no longer a typing error.
-        (Some((distance, name)), _) if distance * 3 <= unknown.len().max(3) => {
+        // More than half of the letters wrong is no longer a typing error; two swapped are two.
+        (Some((distance, name)), _) if distance * 2 <= unknown.len() => {
             format!(", did you mean `{name}`?")
         }
         _ => {
