@@ -124,22 +124,8 @@ fn destination(
     config: &Config,
     environment: &config::Environment,
 ) -> anyhow::Result<export::Config> {
-    let section = &config.export;
-    let mut destination = export::Config {
-        endpoint: section.endpoint.clone().map(export::config::Endpoint::Base),
-        headers_file: section.headers_file.clone(),
-        compression: match section.compression {
-            config::Compression::Gzip => export::config::Compression::Gzip,
-            config::Compression::None => export::config::Compression::None,
-        },
-        timeout: Some(section.timeout),
-        certificate: section.certificate.clone(),
-        client_certificate: section.client_certificate.clone(),
-        client_key: section.client_key.clone(),
-        start_jitter: section.start_jitter,
-        ..export::Config::default()
-    };
-    for warning in destination.apply_env(|name| environment.get(name).cloned()) {
+    let (destination, odd) = export::Config::of(&config.export, environment);
+    for warning in odd {
         tracing::warn!("{warning}");
     }
     destination.url().context("where records go")?;

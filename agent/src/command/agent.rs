@@ -43,7 +43,7 @@ pub fn run(arguments: &Agent) -> ExitCode {
         tracing::warn!("{warning}");
     }
     let until = if arguments.once { app::Until::CaughtUp } else { app::Until::Signalled };
-    match app::run(&loaded.config, &environment, until) {
+    match app::run(&loaded.config, &loaded.environment, until) {
         Ok(()) => DONE.into(),
         Err(error) => {
             super::complain(&format!("{error:#}"));
