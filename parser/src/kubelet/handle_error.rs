@@ -30,6 +30,17 @@ pub(super) fn classify(text: Text<'_>) -> Option<What> {
     StartFailed::of(text).map(|_| What::StartFailed)
 }
 
+/// The longest `name_ns(uid)` and the colon behind it: 253 + 1 + 63 + 38, with room. Without a bound
+/// a line full of false tails would be searched to its end from each of them.
+const LONGEST_POD_BYTES: usize = 512;
+
+fn pod_before_colon<'a>(tail: &mut Cursor<'a>) -> Option<Text<'a>> {
+    let bytes = tail.raw().as_bytes();
+    let near = bytes.get(..LONGEST_POD_BYTES).unwrap_or(bytes);
+    memmem::find(near, b": ")?;
+    tail.until(": ").filter(|pod| object::pod_format(*pod).is_some())
+}
+
 /// The twin of a StartContainer item.
 ///
 /// ```text
@@ -80,8 +91,7 @@ impl<'a> StartFailed<'a> {
             let mut tail = Cursor::of(text.with_raw(raw.get(at..).unwrap_or_default()));
             if is_behind_dump
                 && tail.eat(FAILED_IN_POD)
-                && let Some(pod) = tail.until(": ")
-                && object::pod_format(pod).is_some()
+                && let Some(pod) = pod_before_colon(&mut tail)
             {
                 return Self::behind(tail, container, Some(pod), text.with_raw(shown));
             }
