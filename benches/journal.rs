@@ -57,9 +57,7 @@ fn make(path: &Path, entries: usize) {
 fn pattern() -> Vec<Vec<String>> {
     let texts = crate::recordings();
     let text = texts.iter().map(|bytes| String::from_utf8_lossy(bytes));
-    let entries = text.flat_map(|text| {
-        text.split("\n\n").map(str::to_owned).collect::<Vec<_>>()
-    });
+    let entries = text.flat_map(|text| text.split("\n\n").map(str::to_owned).collect::<Vec<_>>());
     let wanted = |line: &&str| line.contains('=') && !line.starts_with("__");
     entries
         .filter(|entry| entry.contains("\nMESSAGE="))
@@ -90,7 +88,8 @@ fn restamped(line: &str, micros: i64) -> String {
     let is_klog = line.starts_with(['I', 'W', 'E']) && line.as_bytes().get(5) == Some(&b' ');
     if is_klog {
         // `Lmmdd hh:mm:ss.uuuuuu`
-        let (letter, rest) = (line.get(..1).unwrap_or_default(), line.get(21..).unwrap_or_default());
+        let (letter, rest) =
+            (line.get(..1).unwrap_or_default(), line.get(21..).unwrap_or_default());
         return format!("{letter}{}{rest}", time.strftime("%m%d %H:%M:%S.%6f"));
     }
     match line.strip_prefix("time=\"").and_then(|rest| rest.split_once('"')) {

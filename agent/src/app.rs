@@ -75,7 +75,8 @@ async fn live(
         .context("the thread that looks at the node cannot be made")?;
 
     let (drain, draining) = watch::channel(None);
-    let exporter = tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));
+    let exporter =
+        tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));
 
     tokio::select! {
         signal = shutdown::signalled() => {
@@ -103,9 +104,10 @@ async fn live(
 
 /// `NODE_NAME` of the configuration, else the host's own name.
 fn node_name(config: &Config) -> String {
-    config.node_name.clone().unwrap_or_else(|| {
-        rustix::system::uname().nodename().to_string_lossy().into_owned()
-    })
+    config
+        .node_name
+        .clone()
+        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 
 fn settings(config: &Config, identity: &Identity) -> diagnosis::Settings {

@@ -207,7 +207,6 @@ pub fn cut(text: &str, bound: usize) -> (&str, bool) {
     (text.get(..end).unwrap_or_default(), true)
 }
 
-
 /// Entries in one journal batch: bounds what is read twice after the reader died.
 pub const BATCH_ENTRIES: u32 = 4096;
 
@@ -247,4 +246,3 @@ pub const VIEWS: usize = 2;
 
 /// From SIGTERM to the end: less than the 30 s after which Kubernetes kills.
 pub const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
-

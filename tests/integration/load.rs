@@ -93,7 +93,8 @@ impl Node {
     /// A line that is no failure, as most lines are.
     pub fn chat(&mut self, number: usize) {
         let pod = format!("shop/web-{number}");
-        self.kubelet.line(&header('I', &format!("\"SyncLoop UPDATE\" source=\"api\" pods=[\"{pod}\"]")));
+        self.kubelet
+            .line(&header('I', &format!("\"SyncLoop UPDATE\" source=\"api\" pods=[\"{pod}\"]")));
     }
 
     fn error(&mut self, message: &str) {

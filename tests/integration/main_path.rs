@@ -46,7 +46,12 @@ fn wait_for_pods(collector: &Collector, numbers: std::ops::Range<usize>, limit: 
     let wanted: BTreeSet<String> = numbers.map(load::uid).collect();
     let arrived = wait::reached(limit, || wanted.is_subset(&pods(&collector.received())));
     let missing: Vec<_> = wanted.difference(&pods(&collector.received())).cloned().collect();
-    assert!(arrived, "{} failures did not arrive: {:?}", missing.len(), missing.iter().take(5).collect::<Vec<_>>());
+    assert!(
+        arrived,
+        "{} failures did not arrive: {:?}",
+        missing.len(),
+        missing.iter().take(5).collect::<Vec<_>>()
+    );
 }
 
 /// Each `log.record.uid` and how often it arrived.

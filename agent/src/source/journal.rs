@@ -148,11 +148,7 @@ pub struct Handle {
 
 /// Starts to read behind `from`, else where `config.start` says. Feeds wait while the channel is
 /// full.
-pub fn spawn(
-    config: Config,
-    from: Option<Position>,
-    feed: impl Outlet,
-) -> std::io::Result<Handle> {
+pub fn spawn(config: Config, from: Option<Position>, feed: impl Outlet) -> std::io::Result<Handle> {
     let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let counters = Arc::new(Counters::default());
     let state = Arc::new(Mutex::new(State::Starting));

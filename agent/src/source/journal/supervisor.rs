@@ -17,7 +17,7 @@ use super::lines::{Batch, Pool};
 use super::losses::Losses;
 use super::{Config, Counters, From, Request, SOURCE, State, reader};
 use crate::limits;
-use crate::source::{Feed, Loss, LossKind, Micros, Position, Outlet, Refusal};
+use crate::source::{Feed, Loss, LossKind, Micros, Outlet, Position, Refusal};
 
 /// How long an ended child may take to be gone.
 pub const END_WITHIN: Duration = Duration::from_secs(2);
