@@ -2,6 +2,7 @@
 //! exporter lives on the caller's; sources and checks bring their own. All channels are bounded.
 
 pub mod core;
+pub mod replay;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -64,7 +65,8 @@ async fn live(
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (caught_up, mut is_caught_up) = oneshot::channel();
     let inlets = Inlets { feeds: feeds_in, views: views_in, requests: requests_in };
-    let ends = Ends { caught_up: Some(caught_up), concludes: until == Until::CaughtUp };
+    let ends =
+        Ends { caught_up: Some(caught_up), concludes: until == Until::CaughtUp, concluded: None };
     let core = std::thread::Builder::new()
         .name("core".to_owned())
         .spawn(move || serve(core, inlets, ends))
@@ -225,6 +227,8 @@ struct Ends {
     /// Whether the end of the sources concludes what is pending. Live it does not: the next run
     /// goes on as if nothing had happened.
     concludes: bool,
+    /// Told when that is durable: only then is there nothing more to deliver.
+    concluded: Option<oneshot::Sender<()>>,
 }
 
 /// The core's thread.
@@ -256,6 +260,10 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
                         core.end();
                     }
                     tell(core.commit(Instant::now(), Pace::Now));
+                    if let Some(concluded) = ends.concluded.take() {
+                        // Nobody need wait for it.
+                        let _ = concluded.send(());
+                    }
                 }
             },
             Some(view) = inlets.views.recv() => {

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod agent;
 mod check;
 mod config;
+mod demo;
 mod parse;
 
 /// Done; for `parse`, something was found.
@@ -43,6 +44,7 @@ enum Command {
     Agent(agent::Agent),
     Check(check::Check),
     Config(config::Config),
+    Demo(demo::Args),
     Parse(parse::Args),
 }
 
@@ -53,6 +55,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Parse(arguments) => parse::run(&arguments),
     }
 }

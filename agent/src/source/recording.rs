@@ -3,12 +3,14 @@
 //! Owns both forms and what is believed of an entry. What cannot be read or is not believed is
 //! counted and passed over; the next entry is read as if nothing had been.
 
+mod batch;
 mod entry;
 mod export;
 mod json;
 #[cfg(test)]
 mod tests;
 
+pub use batch::Batch;
 pub(crate) use export::{Export, is_export};
 pub(crate) use json::{Json, is_json_entry};
 
