@@ -54,7 +54,10 @@ const fn is_of_name(byte: u8) -> bool {
 pub(crate) fn pod_format(text: Text<'_>) -> Option<PodRef<'_>> {
     let raw = text.raw();
     let (head, uid) = match raw.split_once('(') {
-        Some((head, rest)) => (head, Some(rest.strip_suffix(')')?)),
+        Some((head, rest)) => {
+            let uid = rest.strip_suffix(')')?;
+            (head, Some(Some(uid).filter(|uid| uid.bytes().all(is_of_name))?))
+        }
         None => (raw, None),
     };
     let (name, namespace) = head.rsplit_once('_')?;
@@ -143,6 +146,20 @@ pub(crate) fn field<'a>(text: Text<'a>, name: &str) -> Option<Text<'a>> {
             .quoted()
             .or_else(|| Some(value.run(|character| !matches!(character, ' ' | ',' | '}' | ']'))))
     })
+}
+
+/// The UID in a cgroup's name, `[kubepods burstable pod<uid>]`.
+pub(crate) fn uid_of_cgroup(name: Text<'_>) -> Option<Text<'_>> {
+    let mut cursor = Cursor::of(name);
+    while cursor.skip_past("pod").is_some() {
+        let uid = cursor.raw();
+        let length =
+            uid.bytes().take_while(|byte| byte.is_ascii_hexdigit() || *byte == b'-').count();
+        if let Some(uid) = uid.get(..length).filter(|uid| is_uid(uid)) {
+            return Some(name.with_raw(uid));
+        }
+    }
+    None
 }
 
 /// The value of a `containerID` key: bare, with a scheme, or a dumped struct.

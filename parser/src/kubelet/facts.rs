@@ -207,9 +207,29 @@ fn read_pair<'a>(facts: &mut Facts<'a>, key: &str, value: Text<'a>) {
         }
         "event" => read_event(facts, value),
         "numErrs" => facts.count = value.raw().parse().ok(),
-        "cgroupName" => facts.unit = some,
+        "cgroupName" => {
+            facts.unit = some;
+            facts.pod.uid = facts.pod.uid.or_else(|| object::uid_of_cgroup(value));
+        }
+        "cacheKey" => read_token(facts, value),
+        "condition" => {
+            let part = |name| object::field(value, name).filter(|it: &Text<'_>| !it.is_empty());
+            facts.reason = part("reason").or_else(|| part("Reason"));
+            facts.detail = part("message").or_else(|| part("Message"));
+        }
         "durationBeforeRetry" => facts.backoff_seconds = stamp::seconds(value.raw()),
         _ => {}
+    }
+}
+
+/// `"sa"/"ns"/…/v1.BoundObjectReference{Kind:"Pod", …, Name:"…", UID:"…"}`.
+fn read_token<'a>(facts: &mut Facts<'a>, key: Text<'a>) {
+    let part = |name| object::field(key, name).filter(|it: &Text<'_>| !it.is_empty());
+    if part("Kind").is_some_and(|kind| kind == "Pod") {
+        let mut names = crate::cursor::Cursor::of(key);
+        let _ = names.quoted();
+        let namespace = names.take("/").and_then(|()| names.quoted());
+        facts.pod = PodRef { namespace, name: part("Name"), uid: part("UID") };
     }
 }
 

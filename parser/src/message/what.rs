@@ -12,7 +12,6 @@ pub enum What {
     ErrorSyncingPod,
     /// A sync that was cancelled, normal at deletion (G29).
     SyncCancelled,
-
     // --- §3.11: `HandleError`
     /// `… start failed in pod …`: the twin of a StartContainer item (§6.7).
     StartFailed,
@@ -22,7 +21,6 @@ pub enum What {
     InitContainerRemoveFailed,
     /// `Unhandled Error` with any other error.
     UnhandledError,
-
     // --- §8.1: sandbox, container, image
     /// The runtime created no sandbox.
     SandboxCreateFailed,
@@ -72,7 +70,6 @@ pub enum What {
     NewSandboxNeeded,
     /// Noise of exec probes.
     ExecOutputShort,
-
     // --- §8.2: the CRI client; no pod in any of them
     /// CRI RunPodSandbox failed.
     CriRunPodSandboxFailed,
@@ -106,7 +103,6 @@ pub enum What {
     CriListFailed,
     /// CRI ImageFsInfo failed.
     CriImageFsInfoFailed,
-
     // --- §8.3: volumes
     /// `Operation for "…" failed`, for a pod.
     VolumeOperationFailed,
@@ -134,13 +130,11 @@ pub enum What {
     AtomicWriterFailed,
     /// `kubernetes.io/csi: …`
     CsiFailed,
-
     // --- §8.4: probes
     /// A probe said no.
     ProbeFailed,
     /// A probe could not be made.
     ProbeErrored,
-
     // --- §8.5: sync loop and PLEG
     /// Pods came.
     SyncLoopAdd,
@@ -184,7 +178,6 @@ pub enum What {
     PlegFailed,
     /// A slow loop.
     HousekeepingSlow,
-
     // --- §8.6: admission and preemption
     /// A pod was not admitted (1.31+).
     PodAdmissionDenied,
@@ -200,7 +193,6 @@ pub enum What {
     PreemptionFailed,
     /// CPU, memory or devices could not be given.
     AllocateFailed,
-
     // --- §8.7: eviction
     /// The node is short of something.
     EvictionReclaiming,
@@ -222,11 +214,9 @@ pub enum What {
     EvictionRelieved,
     /// The eviction manager cannot see the node.
     EvictionUnable,
-
     // --- §8.8
     /// The node itself ran out of memory.
     SystemOom,
-
     // --- §8.9: node and housekeeping
     /// Images could not be collected.
     ImageGcFailed,
@@ -276,11 +266,9 @@ pub enum What {
     KubeletPanic,
     /// Any line of severity F: the kubelet ends.
     KubeletFatal,
-
     // --- §8.10: progress
     /// A pod runs for the first time.
     PodStarted,
-
     // From here to `Unknown`: runtime.rs answers for them. Kubelet lines stand above.
     // --- containerd (§11.2, §11.3). Called, Returned and Failed are one CRI call's three lines.
     /// `RunPodSandbox for <metadata>`
@@ -390,7 +378,6 @@ pub enum What {
     ContainerdBooted,
     /// `Stop CRI service`
     ContainerdStopping,
-
     // --- CRI-O (§12)
     /// `Running pod sandbox: <ns>/<pod>/POD`
     CrioRunningSandbox,
@@ -436,13 +423,11 @@ pub enum What {
     CrioContainerCreationError,
     /// `Starting CRI-O, version: …`
     CrioStarting,
-
     // --- docker, pod logs (§13)
     /// A line of `/var/log/pods` in CRI form
     PodLogLine,
     /// A line of a docker `-json.log`
     DockerLogLine,
-
     // --- kernel (§14)
     /// `<comm> invoked oom-killer: …`: who asked for memory, not the victim
     KernelOomInvoked,
@@ -480,7 +465,6 @@ pub enum What {
     KernelFilesystemShutdown,
     /// `cgroup: fork rejected by pids controller in <path>`
     KernelForkRejected,
-
     // --- journald and systemd (§4.1)
     /// `Suppressed N messages from <unit>`
     JournaldSuppressed,

@@ -60,6 +60,9 @@ impl<'a> SyncFailure<'a> {
             };
         }
         facts.backoff_seconds = backoff_seconds(message);
+        if facts.container.is_none() && facts.backoff_seconds.is_some() {
+            facts.container = container_in_backoff(message);
+        }
         facts.image = image_in(message);
         // The exit status of a mount or a tool is not a container's.
         let is_of_container = facts.container.is_some();
@@ -147,6 +150,13 @@ fn backoff_seconds(message: Text<'_>) -> Option<f64> {
         return None;
     }
     stamp::seconds(cursor.until(" restarting")?.raw())
+}
+
+/// `… restarting failed container=name pod=…`.
+fn container_in_backoff(message: Text<'_>) -> Option<Text<'_>> {
+    let mut cursor = Cursor::of(message);
+    cursor.skip_past(" failed container=")?;
+    Some(cursor.run(|character| character != ' ')).filter(|name| !name.is_empty())
 }
 
 /// The image that a message is about.
