@@ -92,15 +92,6 @@ pub const OUTBOX_HEAL_LAST: std::time::Duration = std::time::Duration::from_secs
 
 // Records and their delivery.
 
-/// Attributes of a record: OTLP's default, and what Loki takes per line.
-pub const RECORD_ATTRIBUTES: usize = 128;
-
-/// One string of a record: enough for any message a human reads.
-pub const RECORD_TEXT_BYTES: usize = 8 * 1024;
-
-/// All attributes of a record: Loki refuses more than 64 KB, names and its own fields included.
-pub const RECORD_BYTES: usize = 48 * 1024;
-
 /// A batch before compression: no default receiver refuses it (gRPC servers take 4 MiB).
 pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
 

@@ -469,7 +469,7 @@ impl Outbox {
     }
 
     fn heal(&mut self, now: Instant) -> Option<Change> {
-        let Some(mut degraded) = self.degraded.take() else { return None };
+        let mut degraded = self.degraded.take()?;
         degraded.overlay.remove(std::mem::take(&mut self.acknowledged));
         match self.write_back(&degraded.overlay) {
             Ok(moved_to) => Some(Change::Healed { moved_to }),

@@ -21,8 +21,7 @@ pub enum Endpoint {
 }
 
 /// Compression of requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// What every receiver must take.
     #[default]
@@ -50,8 +49,7 @@ pub struct Config {
     pub endpoint: Option<Endpoint>,
     /// Sent with each request.
     pub headers: Headers,
-    /// A file with more headers, `name=value` a line or separated by commas; read again when it
-    /// changes.
+    /// A file with more headers, one `name: value` a line; read again when it changes.
     pub headers_file: Option<PathBuf>,
     /// Compression of requests.
     pub compression: Compression,
@@ -129,14 +127,11 @@ pub enum ConfigError {
     Client(String),
 }
 
-impl Config {
-    /// From the file's section, with the standard variables over it; and what was odd about those,
-    /// for one warning each.
-    #[must_use]
-    pub fn of(section: &config::Export, environment: &config::Environment) -> (Self, Vec<String>) {
+impl From<&config::Export> for Config {
+    fn from(section: &config::Export) -> Self {
         let base = section.endpoint.clone().map(Endpoint::Base);
         let pairs = section.resource.iter().filter_map(|pair| pair.split_once('='));
-        let mut result = Self {
+        Self {
             name: section.name.clone(),
             endpoint: section.logs_endpoint.clone().map(Endpoint::Exact).or(base),
             headers_file: section.headers_file.clone(),
@@ -152,9 +147,50 @@ impl Config {
             resource: pairs.map(|(key, value)| (key.trim().into(), value.trim().into())).collect(),
             start_jitter: section.start_jitter,
             ..Self::default()
+        }
+    }
+}
+
+/// The variables that a field set by a flag silences.
+const SET_BY_FLAG: [(&str, &str); 9] = [
+    ("export.endpoint", "ENDPOINT"),
+    ("export.logs_endpoint", "ENDPOINT"),
+    ("export.protocol", "PROTOCOL"),
+    ("export.headers_file", "HEADERS"),
+    ("export.compression", "COMPRESSION"),
+    ("export.timeout", "TIMEOUT"),
+    ("export.certificate", "CERTIFICATE"),
+    ("export.client_certificate", "CLIENT_CERTIFICATE"),
+    ("export.client_key", "CLIENT_KEY"),
+];
+
+impl Config {
+    /// From the file's section, with the standard variables over it; and what was odd about those,
+    /// for one warning each.
+    #[must_use]
+    pub fn of(section: &config::Export, environment: &config::Environment) -> (Self, Vec<String>) {
+        Self::load(section, environment, &[])
+    }
+
+    /// The same with flags over the variables: `section` has them in it already, so the variables
+    /// of the fields in `flags` do not count.
+    #[must_use]
+    pub fn load(
+        section: &config::Export,
+        environment: &config::Environment,
+        flags: &[(String, String)],
+    ) -> (Self, Vec<String>) {
+        let silenced = |name: &str| {
+            SET_BY_FLAG.iter().any(|(field, suffix)| {
+                let rest = name.strip_prefix("OTEL_EXPORTER_OTLP_").unwrap_or_default();
+                rest.strip_prefix("LOGS_").unwrap_or(rest) == *suffix
+                    && flags.iter().any(|(flag, _)| flag == field)
+            })
         };
-        let odd = result.apply_env(|name| environment.get(name).cloned());
-        (result, odd)
+        let get = |name: &str| environment.get(name).filter(|_| !silenced(name)).cloned();
+        let mut config = Self::from(section);
+        let odd = config.apply_env(get);
+        (config, odd)
     }
 
     /// The URL for logs (O1); `None` when there is no endpoint.
@@ -258,12 +294,12 @@ impl Config {
             (
                 "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
                 &mut self.bounds.text,
-                limits::RECORD_TEXT_BYTES,
+                limits::VALUE_BYTES,
             ),
             (
                 "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
                 &mut self.bounds.attributes,
-                limits::RECORD_ATTRIBUTES,
+                limits::ATTRIBUTES,
             ),
         ] {
             let Some((name, value)) = env.get(name) else { continue };
@@ -324,25 +360,42 @@ impl Env<'_> {
     }
 }
 
-/// Reads a header list (`name=value`, separated by commas or, in a file, by lines; values
-/// percent-encoded). What is odd is told without its value, which is a secret.
+/// Reads the variable's header list: `name=value`, separated by commas, values percent-encoded.
+/// What is odd is told without its value, which is a secret.
 pub fn header_list(list: &str) -> (Headers, Vec<String>) {
+    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    collect_headers(items, |item| {
+        let (name, value) = item.split_once('=')?;
+        Some((name, percent_decode(value.trim())?))
+    })
+}
+
+/// Reads a header file: one `name: value` a line, values as they are, `#` begins a comment line.
+pub fn header_lines(text: &str) -> (Headers, Vec<String>) {
+    let items =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    collect_headers(items, |line| {
+        let (name, value) = line.split_once(':')?;
+        Some((name, value.trim().to_owned()))
+    })
+}
+
+fn collect_headers<'t>(
+    items: impl Iterator<Item = &'t str>,
+    read: impl Fn(&'t str) -> Option<(&'t str, String)>,
+) -> (Headers, Vec<String>) {
     let mut headers = Vec::new();
     let mut odd = Vec::new();
-    let items = list.split([',', '\n', '\r']).map(str::trim).filter(|item| !item.is_empty());
     for (index, item) in items.enumerate() {
-        let place = index + 1;
-        let Some((name, value)) = item.split_once('=') else {
-            odd.push(format!("item {place} has no `=`; left out"));
-            continue;
-        };
-        let name = name.trim().to_ascii_lowercase();
-        let decoded = percent_decode(value.trim());
-        let is_valid = HeaderName::from_bytes(name.as_bytes()).is_ok()
-            && decoded.as_ref().is_some_and(|value| HeaderValue::from_str(value).is_ok());
-        match decoded {
-            Some(value) if is_valid => headers.push((name, value)),
-            _ => odd.push(format!("item {place} is not a valid header; left out")),
+        let header = read(item).and_then(|(name, value)| {
+            let name = name.trim().to_ascii_lowercase();
+            HeaderName::from_bytes(name.as_bytes()).ok()?;
+            HeaderValue::from_str(&value).ok()?;
+            Some((name, value))
+        });
+        match header {
+            Some(header) => headers.push(header),
+            None => odd.push(format!("header {} cannot be read; left out", index + 1)),
         }
     }
     (Headers(headers), odd)
@@ -353,8 +406,11 @@ fn pairs(list: &str) -> Option<Vec<(String, String)>> {
     let mut all = Vec::new();
     for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let (key, value) = item.split_once('=')?;
+        if value.contains('=') {
+            return None;
+        }
         let (key, value) = (percent_decode(key.trim())?, percent_decode(value.trim())?);
-        if key.is_empty() || value.contains('=') {
+        if key.is_empty() {
             return None;
         }
         all.push((key, value));
@@ -386,3 +442,6 @@ fn without_userinfo(url: &str) -> String {
         _ => url.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

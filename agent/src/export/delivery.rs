@@ -87,7 +87,8 @@ impl<T: Transport> Exporter<T> {
         let mut line = Line { port, shutdown };
         let jitter = self.start_jitter.mul_f64(Random::default().share());
         let _ended_or_closed = async {
-            line.wait(jitter, false).await?;
+            // Told to end meanwhile: what can be drained still is.
+            let _waited = line.wait(jitter, false).await;
             loop {
                 self.step(&mut line).await?;
             }
@@ -411,3 +412,6 @@ fn shown(text: &str) -> &str {
 fn now() -> Micros {
     jiff::Timestamp::now().as_microsecond()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,9 @@ use prost::{Message, bytes::Bytes};
 use super::{Config, Pending};
 use crate::{
     limits,
-    record::{EventName, Record, Severity, Value},
+    record::{EventName, Record, Severity, Value, Worth, names},
     source::Micros,
 };
-
-/// Marks a sync failure of which a value was cut.
-const TRUNCATED: &str = "podwhy.sync.truncated";
 
 /// How much of a record's attributes leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +30,9 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            attributes: limits::RECORD_ATTRIBUTES,
-            text: limits::RECORD_TEXT_BYTES,
-            record: limits::RECORD_BYTES,
+            attributes: limits::ATTRIBUTES,
+            text: limits::VALUE_BYTES,
+            record: limits::ATTRIBUTES_BYTES,
         }
     }
 }
@@ -43,12 +40,12 @@ impl Default for Bounds {
 /// The bytes of a record that was seen at `observed`.
 pub fn record(record: &Record, observed: Micros, bounds: &Bounds) -> Vec<u8> {
     let mut kept = Kept { attributes: Vec::new(), bytes: 0, dropped: 0, cut: false, bounds };
-    kept.take(attribute::LOG_RECORD_UID, &Value::Text(hex(&record.uid)));
+    kept.take(names::LOG_RECORD_UID, &Value::Text(record.uid_text()));
     for (name, value) in &record.attributes {
         kept.take(name, value);
     }
     if kept.cut && record.event == EventName::SyncFailure {
-        kept.take(TRUNCATED, &Value::Bool(true));
+        kept.take(names::SYNC_TRUNCATED, &Value::Bool(true));
     }
     let (severity_number, severity_text) = match record.severity {
         Severity::Info => (9, "INFO"),
@@ -64,21 +61,68 @@ pub fn record(record: &Record, observed: Micros, bounds: &Bounds) -> Vec<u8> {
         body: Some(text(cut(&record.body, bounds.text))),
         attributes: kept.attributes,
         dropped_attributes_count: kept.dropped,
-        event_name: event_name(record.event).to_owned(),
+        event_name: event_name(record.event),
         ..LogRecord::default()
     }
     .encode_to_vec()
 }
 
-/// The name that makes the record an OTLP event.
-pub fn event_name(event: EventName) -> &'static str {
-    match event {
-        EventName::SyncFailure => "podwhy.sync_failure",
-        EventName::Incident => "podwhy.incident",
-        EventName::Loss => "podwhy.loss",
-        EventName::Spike => "podwhy.spike",
-        EventName::NodeCheck => "podwhy.node_check",
+/// Reads the bytes of a record back, for the terminal. What was cut stays cut.
+pub fn decode(bytes: &Bytes) -> Option<Record> {
+    let log = LogRecord::decode(bytes.clone()).ok()?;
+    let event = EVENTS.into_iter().find(|event| event_name(*event) == log.event_name)?;
+    let severity = match log.severity_number {
+        ..=12 => Severity::Info,
+        13..=16 => Severity::Warn,
+        17..=20 => Severity::Error,
+        _ => Severity::Fatal,
+    };
+    let mut uid = [0; 16];
+    let mut attributes = Vec::with_capacity(log.attributes.len());
+    for kept in log.attributes {
+        match (kept.key.as_str(), value_of(kept.value?)?) {
+            (names::LOG_RECORD_UID, Value::Text(text)) => uid = unhex(&text)?,
+            (_, value) => attributes.push((kept.key.into(), value)),
+        }
     }
+    let Some(Value::Text(body)) = value_of(log.body?) else { return None };
+    let time = Micros::try_from(log.time_unix_nano / 1000).ok()?;
+    Some(Record { event, uid, time, severity, body, attributes, worth: Worth::Failure })
+}
+
+const EVENTS: [EventName; 5] = [
+    EventName::SyncFailure,
+    EventName::Incident,
+    EventName::Loss,
+    EventName::Spike,
+    EventName::NodeCheck,
+];
+
+fn value_of(value: AnyValue) -> Option<Value> {
+    Some(match value.value? {
+        any_value::Value::StringValue(text) => Value::Text(text),
+        any_value::Value::IntValue(number) => Value::Int(number),
+        any_value::Value::DoubleValue(number) => Value::Double(number),
+        any_value::Value::BoolValue(is_so) => Value::Bool(is_so),
+        any_value::Value::ArrayValue(list) => {
+            let texts =
+                list.values.into_iter().filter_map(value_of).filter_map(|item| match item {
+                    Value::Text(text) => Some(text),
+                    _ => None,
+                });
+            Value::Texts(texts.collect())
+        }
+        _ => return None,
+    })
+}
+
+fn unhex(text: &str) -> Option<[u8; 16]> {
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}
+
+/// The name that makes the record an OTLP event.
+fn event_name(event: EventName) -> String {
+    format!("podwhy.{}", event.label())
 }
 
 struct Kept<'b> {
@@ -100,13 +144,14 @@ impl Kept<'_> {
         let (value, size, cut) = bounded(value, self.bounds.text);
         let size = size + name.len();
         // One place stays for the mark that something was cut.
-        let full = self.attributes.len() + usize::from(name != TRUNCATED) >= self.bounds.attributes
+        let full = self.attributes.len() + usize::from(name != names::SYNC_TRUNCATED)
+            >= self.bounds.attributes
             || self.bytes + size > self.bounds.record
             || self.attributes.iter().any(|kept| kept.key == name);
         if full {
             // A second mark is no loss.
-            self.dropped += u32::from(name != TRUNCATED);
-            self.cut |= name != TRUNCATED;
+            self.dropped += u32::from(name != names::SYNC_TRUNCATED);
+            self.cut |= name != names::SYNC_TRUNCATED;
             return;
         }
         self.dropped += u32::from(cut);
@@ -165,10 +210,6 @@ fn cut(text: &str, max: usize) -> &str {
 
 fn nanos(time: Micros) -> u64 {
     u64::try_from(time).unwrap_or(0).saturating_mul(1000)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 // The messages of collector/logs/v1 with the records left as bytes: a length-delimited field is the
@@ -299,7 +340,7 @@ pub(super) fn name_of(bytes: &Bytes) -> String {
     let Ok(record) = LogRecord::decode(bytes.clone()) else {
         return "an unreadable record".to_owned();
     };
-    let uid = record.attributes.iter().find(|kept| kept.key == attribute::LOG_RECORD_UID);
+    let uid = record.attributes.iter().find(|kept| kept.key == names::LOG_RECORD_UID);
     let uid = uid.and_then(|kept| match &kept.value.as_ref()?.value {
         Some(any_value::Value::StringValue(uid)) => Some(uid.as_str()),
         _ => None,
@@ -312,3 +353,6 @@ pub(super) fn is_loss(bytes: &Bytes) -> bool {
     LogRecord::decode(bytes.clone())
         .is_ok_and(|record| record.event_name == event_name(EventName::Loss))
 }
+
+#[cfg(test)]
+mod tests;

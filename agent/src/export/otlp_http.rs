@@ -21,7 +21,7 @@ use reqwest::{
 use tokio::time::Instant;
 
 use super::{
-    config::{Compression, Config, ConfigError, Headers, header_list},
+    config::{Compression, Config, ConfigError, Headers, header_lines},
     retry::Answer,
 };
 use crate::limits;
@@ -262,7 +262,7 @@ fn headers(config: &Config) -> Result<HeaderMap, ConfigError> {
     if let Some(path) = &config.headers_file {
         let text = fs::read_to_string(path)
             .map_err(|error| file_error("headers file", path, &error.to_string()))?;
-        let (headers, odd) = header_list(&text);
+        let (headers, odd) = header_lines(&text);
         if let Some(odd) = odd.first() {
             return Err(file_error("headers file", path, odd));
         }
@@ -305,3 +305,6 @@ fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,122 @@ impl Random {
         f64::from(bits) / (f64::from(u32::MAX) + 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
+
+    use super::*;
+
+    fn http(status: u16) -> Answer {
+        Answer::Http { status, retry_after: None, body: Some(Vec::new()) }
+    }
+
+    fn with_body(status: u16, body: &[u8]) -> Answer {
+        Answer::Http { status, retry_after: None, body: Some(body.to_vec()) }
+    }
+
+    fn judged(answer: &Answer) -> Verdict {
+        judge(answer, false, 0)
+    }
+
+    fn asked(status: u16, text: &str, now: Micros) -> Verdict {
+        let answer =
+            Answer::Http { status, retry_after: Some(text.to_owned()), body: Some(Vec::new()) };
+        judge(&answer, false, now)
+    }
+
+    #[test]
+    fn o3_every_status_leads_to_the_action_of_its_row() {
+        for status in 100..600 {
+            let expected = match status {
+                260 | 401 | 403 | 404 => Verdict::Pause { lasting: true },
+                200..=299 => Verdict::Delivered { rejected: 0, message: None },
+                429 | 502 | 503 | 504 => Verdict::Retry { after: None },
+                400 | 413 => Verdict::Refused,
+                _ => Verdict::Pause { lasting: false },
+            };
+            assert_eq!(judged(&http(status)), expected, "{status}");
+        }
+        let none = Answer::None("connection refused".to_owned());
+        assert_eq!(judged(&none), Verdict::Retry { after: None });
+    }
+
+    #[test]
+    fn o4_a_delay_is_seconds_or_a_date_and_is_bounded() {
+        let now = 784_111_777_000_000; // Sun, 06 Nov 1994 08:49:37 GMT
+        let retry = |seconds| Verdict::Retry { after: Some(Duration::from_secs(seconds)) };
+        for status in [429, 502, 503, 504] {
+            assert_eq!(asked(status, "7", now), retry(7));
+        }
+        assert_eq!(asked(503, " 0 ", now), retry(0));
+        assert_eq!(asked(503, "Sun, 06 Nov 1994 08:49:47 GMT", now), retry(10));
+        assert_eq!(asked(503, "Sun, 06 Nov 1994 08:49:07 GMT", now), retry(0));
+        assert_eq!(asked(503, "99999999", now), retry(3600));
+        for odd in ["soon", "-1", "1.5", "", "Sun, 99 Nov 1994 08:49:07 GMT"] {
+            assert_eq!(asked(503, odd, now), Verdict::Retry { after: None }, "{odd}");
+        }
+        assert_eq!(asked(500, "7", now), Verdict::Pause { lasting: false });
+    }
+
+    #[test]
+    fn o4_waits_grow_with_jitter_up_to_a_bound_and_begin_anew_after_a_success() {
+        let mut backoff = Backoff::default();
+        let mut waits: Vec<Duration> = (0..40).map(|_| backoff.next(None)).collect();
+        assert!(waits[0] >= Duration::from_secs(4) && waits[0] <= Duration::from_secs(6));
+        assert!(waits[6] > waits[0]);
+        assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(36)));
+        waits.drain(..10);
+        waits.dedup();
+        assert!(waits.len() > 20, "each wait is another");
+        let wait = backoff.next(Some(Duration::from_secs(100)));
+        assert!(wait >= Duration::from_secs(100) && wait <= Duration::from_secs(120));
+        assert!(backoff.next(Some(Duration::ZERO)) >= limits::RETRY_SHORTEST);
+        backoff.reset();
+        assert!(backoff.next(None) <= Duration::from_secs(6));
+    }
+
+    #[test]
+    fn o5_an_empty_or_undecodable_success_is_delivered_and_a_blocked_tenant_is_not() {
+        let delivered = Verdict::Delivered { rejected: 0, message: None };
+        assert_eq!(judged(&http(200)), delivered);
+        assert_eq!(judged(&http(204)), delivered);
+        assert_eq!(judged(&with_body(200, b"<html>fine</html>")), delivered);
+        assert_eq!(judged(&with_body(260, b"blocked")), Verdict::Pause { lasting: true });
+    }
+
+    #[test]
+    fn o6_a_partial_success_tells_how_many_and_an_empty_one_is_none() {
+        let partial = |rejected_log_records, message: &str| {
+            let partial_success = Some(ExportLogsPartialSuccess {
+                rejected_log_records,
+                error_message: message.to_owned(),
+            });
+            let response = ExportLogsServiceResponse { partial_success };
+            judged(&with_body(200, &response.encode_to_vec()))
+        };
+        let message = Some("too old".to_owned());
+        assert_eq!(
+            partial(3, "too old"),
+            Verdict::Delivered { rejected: 3, message: message.clone() }
+        );
+        assert_eq!(partial(0, "too old"), Verdict::Delivered { rejected: 0, message });
+        assert_eq!(partial(0, ""), Verdict::Delivered { rejected: 0, message: None });
+        assert_eq!(partial(-5, ""), Verdict::Delivered { rejected: 0, message: None });
+    }
+
+    #[test]
+    fn o7_lokis_400_may_be_mostly_stored_but_its_413_is_refused() {
+        let text = b"entry has timestamp too old, total ignored: 1 out of 2";
+        let judged = |status, body| judge(&with_body(status, body), true, 0);
+        assert_eq!(judged(400, text.as_slice()), Verdict::PartlyStored { lost: Some(1) });
+        assert_eq!(judged(400, b"broken"), Verdict::PartlyStored { lost: None });
+        assert_eq!(judged(413, b""), Verdict::Refused);
+    }
+
+    #[test]
+    fn o8_a_success_too_large_to_read_is_not_sent_again() {
+        let answer = Answer::Http { status: 200, retry_after: None, body: None };
+        assert!(matches!(judged(&answer), Verdict::Delivered { rejected: 0, .. }));
+    }
+}

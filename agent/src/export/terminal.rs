@@ -3,15 +3,11 @@
 
 use std::io::{self, Write};
 
-use opentelemetry_proto::tonic::{
-    common::v1::{AnyValue, any_value},
-    logs::v1::LogRecord,
+use super::{Pending, Port, Request, Shutdown, encode};
+use crate::{
+    limits,
+    record::{self, Record, Severity},
 };
-use prost::Message;
-use serde_json::{Map, Value as Json};
-
-use super::{Pending, Port, Request, Shutdown};
-use crate::{limits, record::names};
 
 /// How records are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +62,10 @@ pub async fn run(
 
 fn print(out: &mut impl Write, style: Style, records: &[Pending]) -> io::Result<()> {
     for record in records {
-        let Ok(record) = LogRecord::decode(record.bytes.clone()) else { continue };
+        // What this release did not write is no use to a reader either.
+        let Some(record) = encode::decode(&record.bytes) else { continue };
         let line = match style {
-            Style::Json => json(&record).to_string(),
+            Style::Json => escaped(&record::to_json(&record).to_string()),
             Style::Text { colour } => text(&record, colour),
         };
         writeln!(out, "{line}")?;
@@ -76,79 +73,23 @@ fn print(out: &mut impl Write, style: Style, records: &[Pending]) -> io::Result<
     out.flush()
 }
 
-/// `10:04:05.123 ERROR StartContainer failed for …`, with the pod's own text made harmless.
-fn text(record: &LogRecord, colour: bool) -> String {
-    let time = timestamp(record.time_unix_nano);
-    let severity = record.severity_text.as_str();
-    let body = printable(&body(record));
-    if !colour {
-        return format!("{time} {severity:<5} {body}");
-    }
-    let shade = match record.severity_number {
-        17.. => "31",
-        13..17 => "33",
-        _ => "32",
+/// `2026-11-22T10:04:05.123456Z ERROR StartContainer failed for …`, the pod's own text made
+/// harmless.
+fn text(record: &Record, colour: bool) -> String {
+    let time = jiff::Timestamp::from_microsecond(record.time);
+    let time = time.map(|time| format!("{time:.6}")).unwrap_or_default();
+    let (severity, shade) = match record.severity {
+        Severity::Info => ("INFO", "32"),
+        Severity::Warn => ("WARN", "33"),
+        Severity::Error => ("ERROR", "31"),
+        Severity::Fatal => ("FATAL", "31"),
     };
-    format!("\u{1b}[2m{time}\u{1b}[0m \u{1b}[{shade}m{severity:<5}\u{1b}[0m {body}")
-}
-
-/// The record under the last parts of its attributes' names, nested as `explain` prints them.
-pub fn json(record: &LogRecord) -> Json {
-    let mut object = Map::new();
-    object.insert("event".to_owned(), record.event_name.clone().into());
-    object.insert("time".to_owned(), timestamp(record.time_unix_nano).into());
-    object.insert("observed".to_owned(), timestamp(record.observed_time_unix_nano).into());
-    object.insert("severity".to_owned(), record.severity_text.to_ascii_lowercase().into());
-    object.insert("body".to_owned(), body(record).into());
-    for attribute in &record.attributes {
-        let Some(value) = attribute.value.as_ref().and_then(scalar) else { continue };
-        put(&mut object, &attribute.key, value);
+    let body = printable(&record.body);
+    if colour {
+        format!("\u{1b}[2m{time}\u{1b}[0m \u{1b}[{shade}m{severity:<5}\u{1b}[0m {body}")
+    } else {
+        format!("{time} {severity:<5} {body}")
     }
-    Json::Object(object)
-}
-
-fn put(object: &mut Map<String, Json>, name: &str, value: Json) {
-    let path = names::json_path(name);
-    let value = match (&value, path.as_slice()) {
-        // Lists travel as one compact JSON text, because stores flatten nested values.
-        (
-            Json::String(text),
-            ["pods" | "evidence" | "controls" | "next" | "loss" | "changed" | "reasons"]
-            | ["cause", "alternatives"],
-        ) => serde_json::from_str(text).unwrap_or(value),
-        _ => value,
-    };
-    let Some((last, parents)) = path.split_last() else { return };
-    let mut object = object;
-    for parent in parents {
-        let entry = object.entry(*parent).or_insert_with(|| Json::Object(Map::new()));
-        let Json::Object(nested) = entry else { return };
-        object = nested;
-    }
-    object.insert((*last).to_owned(), value);
-}
-
-fn scalar(value: &AnyValue) -> Option<Json> {
-    Some(match value.value.as_ref()? {
-        any_value::Value::StringValue(text) => text.clone().into(),
-        any_value::Value::IntValue(number) => (*number).into(),
-        any_value::Value::DoubleValue(number) => (*number).into(),
-        any_value::Value::BoolValue(is_so) => (*is_so).into(),
-        any_value::Value::ArrayValue(list) => list.values.iter().filter_map(scalar).collect(),
-        _ => return None,
-    })
-}
-
-fn body(record: &LogRecord) -> String {
-    match record.body.as_ref().and_then(scalar) {
-        Some(Json::String(text)) => text,
-        _ => String::new(),
-    }
-}
-
-fn timestamp(nanos: u64) -> String {
-    let micros = i64::try_from(nanos / 1000).unwrap_or_default();
-    jiff::Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
 }
 
 /// Without control characters and marks that reorder text: what a pod wrote must not move a
@@ -157,14 +98,154 @@ fn printable(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\n' | '\t' => Some(' '),
-            '\u{200e}'
+            c if steers(c) => None,
+            c => Some(c),
+        })
+        .collect()
+}
+
+/// JSON escapes only the older controls by itself; the others can stand in strings alone, so that
+/// escaping them loses nothing.
+fn escaped(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut line, c| {
+        if steers(c) {
+            line.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            line.push(c);
+        }
+        line
+    })
+}
+
+/// Whether a terminal may take the character as a command.
+fn steers(c: char) -> bool {
+    let reorders = matches!(
+        c,
+        '\u{200e}'
             | '\u{200f}'
             | '\u{061c}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}'
-            | '\u{feff}' => None,
-            c if c.is_control() => None,
-            c => Some(c),
-        })
-        .collect()
+            | '\u{feff}'
+    );
+    c.is_control() || reorders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, sync::Arc};
+
+    use tokio::sync::{Notify, mpsc, watch};
+
+    use super::*;
+    use crate::record::{EventName, Value, Worth};
+
+    fn pending(seq: u64, body: &str) -> Pending {
+        let record = Record {
+            event: EventName::SyncFailure,
+            uid: [1; 16],
+            time: 1_795_341_845_123_456,
+            severity: Severity::Error,
+            body: body.to_owned(),
+            attributes: vec![("k8s.pod.name".into(), Value::Text("cart-0".into()))],
+            worth: Worth::Failure,
+        };
+        let bytes = encode::record(&record, 0, &encode::Bounds::default()).into();
+        Pending { seq, time: 0, bytes }
+    }
+
+    fn printed(style: Style, body: &str) -> String {
+        let mut out = Vec::new();
+        print(&mut out, style, &[pending(1, body)]).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_terminal_gets_text_and_a_pipe_json_and_no_color_is_respected() {
+        assert_eq!(Style::of(false, None), Style::Json);
+        assert_eq!(Style::of(true, None), Style::Text { colour: true });
+        assert_eq!(Style::of(true, Some("")), Style::Text { colour: true });
+        assert_eq!(Style::of(true, Some("1")), Style::Text { colour: false });
+    }
+
+    #[test]
+    fn a_line_for_people_holds_time_severity_and_sentence() {
+        let line = printed(Style::Text { colour: false }, "it failed");
+        assert_eq!(line, "2026-11-22T10:04:05.123456Z ERROR it failed\n");
+        let line = printed(Style::Text { colour: true }, "it failed");
+        assert!(line.contains("\u{1b}[31mERROR\u{1b}[0m it failed"), "{line:?}");
+    }
+
+    #[test]
+    fn o25_no_control_character_of_a_pod_reaches_the_terminal() {
+        let hostile = "a\u{1b}[2Jb\rc\nd\u{9b}31me\u{202e}f\u{7}g\u{0}h";
+        let line = printed(Style::Text { colour: false }, hostile);
+        assert!(line.ends_with("a[2Jbc d31mefgh\n"), "{line:?}");
+        let line = printed(Style::Json, hostile);
+        assert!(!line.trim_end().chars().any(steers), "{line:?}");
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(json["text"], hostile, "nothing is lost");
+    }
+
+    #[test]
+    fn json_has_the_names_of_the_one_table() {
+        let json: serde_json::Value = serde_json::from_str(&printed(Style::Json, "x")).unwrap();
+        assert_eq!(json["kind"], "sync_failure");
+        assert_eq!(json["uid"], "01".repeat(16));
+        assert_eq!(json["pod"]["name"], "cart-0");
+    }
+
+    /// Output of which the reader has gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn run_over(out: impl Write) -> (io::Result<()>, Vec<u64>) {
+        let (sender, mut requests) = mpsc::channel(4);
+        let (_stop, shutdown) = watch::channel(Some(tokio::time::Instant::now()));
+        let port = Port::new(sender, Arc::new(Notify::new()));
+        let core = tokio::spawn(async move {
+            let mut waiting = VecDeque::from([pending(1, "one"), pending(2, "two")]);
+            let mut delivered = Vec::new();
+            while let Some(request) = requests.recv().await {
+                match request {
+                    Request::Fetch { reply, .. } => {
+                        let _gone = reply.send(waiting.iter().cloned().collect());
+                    }
+                    Request::Delivered(seqs) => {
+                        waiting.retain(|record| !seqs.contains(&record.seq));
+                        delivered.extend(seqs);
+                    }
+                    Request::Refused(refused) => panic!("{refused:?}"),
+                }
+            }
+            delivered
+        });
+        let outcome = run(out, Style::Json, port, shutdown).await;
+        (outcome, core.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_was_printed_counts_as_delivered() {
+        let mut out = Vec::new();
+        let (outcome, delivered) = run_over(&mut out).await;
+        outcome.unwrap();
+        assert_eq!(delivered, [1, 2]);
+        assert_eq!(String::from_utf8(out).unwrap().lines().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_went_away_ends_the_printing_and_acknowledges_nothing() {
+        let (outcome, delivered) = run_over(Gone).await;
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(delivered, Vec::<u64>::new());
+    }
 }

@@ -148,6 +148,9 @@ impl Write {
     }
 }
 
+/// A key of the engine's state and its value.
+type State = (Vec<u8>, Vec<u8>);
+
 /// An open state file.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -229,7 +232,7 @@ impl Disk {
         })
     }
 
-    pub(super) fn state(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+    pub(super) fn state(&self) -> Result<Vec<State>, Trouble> {
         guarded(|| {
             let read = self.database.begin_read()?;
             let table = read.open_table(STATE)?;

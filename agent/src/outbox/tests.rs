@@ -8,11 +8,11 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 use super::*;
 use storage::Storage;
 
-pub(super) fn folder() -> tempfile::TempDir {
+fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-pub(super) fn entry(time: Micros, worth: Worth, text: &str) -> Entry {
+fn entry(time: Micros, worth: Worth, text: &str) -> Entry {
     Entry { time, worth, bytes: text.as_bytes().to_vec() }
 }
 
@@ -30,7 +30,7 @@ fn open(folder: &Path) -> Outbox {
 }
 
 /// An outbox over a storage that can fail; the folder only holds the name.
-pub(super) fn over(storage: &Storage, folder: &Path, limits: Limits) -> Opened {
+fn over(storage: &Storage, folder: &Path, limits: Limits) -> Opened {
     let (open, shadow) = (storage.clone(), storage.clone());
     let opener = Opener {
         open: Box::new(move |_file| disk::builder().create_with_backend(open.clone())),
@@ -41,7 +41,7 @@ pub(super) fn over(storage: &Storage, folder: &Path, limits: Limits) -> Opened {
     Outbox::open_with(folder, limits, opener).unwrap()
 }
 
-pub(super) fn texts(outbox: &Outbox) -> Vec<String> {
+fn texts(outbox: &Outbox) -> Vec<String> {
     let found = outbox.fetch(0, usize::MAX, usize::MAX);
     found.into_iter().map(|stored| String::from_utf8(stored.bytes).unwrap()).collect()
 }

@@ -133,7 +133,7 @@ proptest! {
             }
             prop_assert_eq!(&Model::of(&outbox, model.made), &model);
             let stats = outbox.stats();
-            prop_assert_eq!(stats.records as usize, model.records.len());
+            prop_assert_eq!(stats.records, u64::try_from(model.records.len()).unwrap());
         }
         prop_assert!(storage.operations() > 0);
     }
