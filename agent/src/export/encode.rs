@@ -61,7 +61,7 @@ pub fn record(record: &Record, observed: Micros, bounds: &Bounds) -> Vec<u8> {
         body: Some(text(cut(&record.body, bounds.text))),
         attributes: kept.attributes,
         dropped_attributes_count: kept.dropped,
-        event_name: event_name(record.event),
+        event_name: record.event.name().to_owned(),
         ..LogRecord::default()
     }
     .encode_to_vec()
@@ -70,7 +70,7 @@ pub fn record(record: &Record, observed: Micros, bounds: &Bounds) -> Vec<u8> {
 /// Reads the bytes of a record back, for the terminal. What was cut stays cut.
 pub fn decode(bytes: &Bytes) -> Option<Record> {
     let log = LogRecord::decode(bytes.clone()).ok()?;
-    let event = EVENTS.into_iter().find(|event| event_name(*event) == log.event_name)?;
+    let event = EVENTS.into_iter().find(|event| event.name() == log.event_name)?;
     let severity = match log.severity_number {
         ..=12 => Severity::Info,
         13..=16 => Severity::Warn,
@@ -118,11 +118,6 @@ fn value_of(value: AnyValue) -> Option<Value> {
 
 fn unhex(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
-}
-
-/// The name that makes the record an OTLP event.
-fn event_name(event: EventName) -> String {
-    format!("podwhy.{}", event.label())
 }
 
 struct Kept<'b> {
@@ -350,8 +345,7 @@ pub(super) fn name_of(bytes: &Bytes) -> String {
 
 /// Whether an encoded record is a loss record.
 pub(super) fn is_loss(bytes: &Bytes) -> bool {
-    LogRecord::decode(bytes.clone())
-        .is_ok_and(|record| record.event_name == event_name(EventName::Loss))
+    LogRecord::decode(bytes.clone()).is_ok_and(|record| record.event_name == EventName::Loss.name())
 }
 
 #[cfg(test)]

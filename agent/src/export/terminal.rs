@@ -184,13 +184,13 @@ mod tests {
         let line = printed(Style::Json, hostile);
         assert!(!line.trim_end().chars().any(steers), "{line:?}");
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(json["text"], hostile, "nothing is lost");
+        assert_eq!(json["body"], hostile, "nothing is lost");
     }
 
     #[test]
     fn json_has_the_names_of_the_one_table() {
         let json: serde_json::Value = serde_json::from_str(&printed(Style::Json, "x")).unwrap();
-        assert_eq!(json["kind"], "sync_failure");
+        assert_eq!(json["event"], "podwhy.sync_failure");
         assert_eq!(json["uid"], "01".repeat(16));
         assert_eq!(json["pod"]["name"], "cart-0");
     }

@@ -1,20 +1,17 @@
 //! The state file: redb tables, one transaction a commit, totals kept with them.
 //! The only code that knows redb's tables.
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    os::unix::fs::MetadataExt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-};
+use std::{collections::HashSet, fs, os::unix::fs::MetadataExt, path::PathBuf};
 
 use redb::{
     Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition,
     WriteTransaction,
 };
 
-use super::{Dropped, Entry, Limits, Stored};
+use super::{
+    Dropped, Entry, Limits, Stored,
+    trouble::{Trouble, guarded},
+};
 use crate::{
     diagnosis::StateChange,
     limits,
@@ -35,69 +32,6 @@ const TABLES: [Records; 3] = [REPEATS, FAILURES, INCIDENTS];
 const POSITIONS: TableDefinition<'static, &str, (i64, &[u8])> = TableDefinition::new("positions");
 const STATE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("state");
 const TOTALS: TableDefinition<'static, &str, u64> = TableDefinition::new("totals");
-
-/// What went wrong, as far as it decides what to do.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("no space left")]
-    Full,
-    #[error("open in another process")]
-    InUse,
-    #[error("damaged: {0}")]
-    Damaged(String),
-    #[error("{0}")]
-    Unavailable(String),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                Self::Damaged(error.to_string())
-            }
-            _ => Self::Unavailable(error.to_string()),
-        }
-    }
-}
-
-impl<E: Into<redb::Error>> From<RedbError<E>> for Trouble {
-    fn from(RedbError(error): RedbError<E>) -> Self {
-        match error.into() {
-            redb::Error::Io(error) => error.into(),
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            error @ (redb::Error::Corrupted(_)
-            | redb::Error::UpgradeRequired(_)
-            | redb::Error::RepairAborted
-            | redb::Error::TableTypeMismatch { .. }
-            | redb::Error::TableIsMultimap(_)
-            | redb::Error::TypeDefinitionChanged { .. }) => Self::Damaged(error.to_string()),
-            error => Self::Unavailable(error.to_string()),
-        }
-    }
-}
-
-/// Tells redb's errors from others in `From`.
-struct RedbError<E>(E);
-
-macro_rules! from_redb {
-    ($($error:ident),*) => {$(
-        impl From<redb::$error> for Trouble {
-            fn from(error: redb::$error) -> Self {
-                RedbError(error).into()
-            }
-        }
-    )*};
-}
-from_redb!(
-    DatabaseError,
-    TransactionError,
-    TableError,
-    StorageError,
-    CommitError,
-    CompactionError,
-    SetDurabilityError
-);
 
 /// What `totals` holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,13 +118,6 @@ pub(super) fn builder() -> Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(limits::OUTBOX_CACHE_BYTES).set_check_integrity_on_open(true);
     builder
-}
-
-/// A page damaged while the file is open can make redb panic: that is a damaged file, not the end
-/// of the agent.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Trouble::Damaged("its pages contradict each other".to_owned())))
 }
 
 impl Disk {

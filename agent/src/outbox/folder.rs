@@ -10,8 +10,9 @@ use redb::{Database, DatabaseError};
 
 use super::{
     Start,
-    disk::{self, Disk, Trouble},
+    disk::{self, Disk},
     shadow::Shadow,
+    trouble::{Trouble, guarded},
 };
 use crate::limits;
 
@@ -99,7 +100,7 @@ fn attempt(path: &Path, opener: &Opener) -> Result<Disk, Trouble> {
 fn make(path: &Path, file: fs::File, open: &Open) -> Result<Disk, Trouble> {
     let meta = file.metadata()?;
     let identity = (meta.dev(), meta.ino());
-    let database = disk::guarded(|| Ok(open(file)?))?;
+    let database = guarded(|| Ok(open(file)?))?;
     Disk::new(database, path.to_owned(), identity)
 }
 

@@ -6,6 +6,7 @@ mod storage;
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use super::*;
+use crate::source::Micros;
 use storage::Storage;
 
 fn folder() -> tempfile::TempDir {
