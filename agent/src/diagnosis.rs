@@ -32,6 +32,7 @@ use crate::{
         time::{self, Times},
     },
     record::Record,
+    redact,
     source::{Line, Loss, LossKind, Micros},
 };
 
@@ -127,6 +128,8 @@ pub struct Counters {
     pub repeats: u64,
     /// Lines beside the authoritative one.
     pub companions: Companions,
+    /// What was redacted, by rule.
+    pub redacted: redact::Counts,
     /// Names and uids that have not the form of one, and were left out.
     pub invalid_identities: u64,
     /// Ids forgotten to keep the bound.
@@ -178,28 +181,38 @@ impl Diagnosis {
     }
 
     /// Takes one input at its time (for a line, the time at which its source received it) and
-    /// appends what follows from it. Timers due until then fire first. What the node looks like and
-    /// what is missing come from beside the lines: their time moves no timer, or a line that is
-    /// still to be read would come too late for its own failure.
+    /// appends what follows from it. Timers due until then fire first.
+    ///
+    /// Facts about the node and losses happen by the wall clock, which is far ahead of the lines
+    /// while a backlog is read: they move no timer.
     pub fn apply(&mut self, at: Micros, input: Input, out: &mut Output) {
-        let now = match input {
-            Input::Observed(_) | Input::End => self.clock.advance(at),
-            Input::Tick => self.clock.engine_time(at),
-            Input::Node(_) | Input::Lost(_) | Input::Checked(_) => Micros::MIN,
-        };
-        self.fire_until(now, out);
-        // A tick says nothing that the next input would not say as well.
-        self.meta_changed |= !matches!(input, Input::Tick);
         match input {
-            Input::Observed(seen) => self.observed(now, *seen, out),
             Input::Node(view) => self.view = view,
             Input::Lost(loss) => out.records.push(build::loss(&self.settings.node, at, &loss)),
             Input::Checked(check) => {
                 out.records.push(build::node_check(self.surroundings(), at, &check));
             }
-            Input::Tick => {}
-            Input::End => self.finish(out),
+            Input::Observed(seen) => {
+                let now = self.advance(at, out);
+                self.meta_changed = true;
+                self.observed(now, *seen, out);
+            }
+            // A tick says nothing that the next input would not say as well: not worth a write.
+            Input::Tick => {
+                self.advance(at, out);
+            }
+            Input::End => {
+                self.advance(at, out);
+                self.meta_changed = true;
+                self.finish(out);
+            }
         }
+    }
+
+    fn advance(&mut self, at: Micros, out: &mut Output) -> Micros {
+        let now = self.clock.advance(at);
+        self.fire_until(now, out);
+        now
     }
 
     /// When the next timer is due, by the source's clock: a `Tick` then or later fires it.
@@ -221,6 +234,7 @@ impl Diagnosis {
     }
 
     fn observed(&mut self, now: Micros, mut seen: Observation, out: &mut Output) {
+        self.counters.redacted.add(&seen.redacted);
         self.identities.complete(&mut seen);
         self.identities.learn(&seen);
         match seen.kind {

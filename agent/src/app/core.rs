@@ -119,7 +119,7 @@ impl Core {
 
     /// Time has come this far, and every line up to it has been fed.
     pub fn tick(&mut self, at: Micros) {
-        self.at = self.at.max(at);
+        self.at = at;
         let Self { join, diagnosis, output, counts, .. } = self;
         join.advance(at, &mut |joined| understand(diagnosis, output, counts, &joined));
         self.apply(Input::Tick);
@@ -145,7 +145,7 @@ impl Core {
     fn lines(&mut self, lines: &mut dyn Lines) {
         let Self { join, diagnosis, output, counts, at, .. } = self;
         lines.each(&mut |line: Line<'_>| {
-            *at = (*at).max(line.at);
+            *at = line.at;
             join.push(line, &mut |joined| understand(diagnosis, output, counts, &joined));
         });
     }

@@ -97,6 +97,19 @@ fn a_clock_that_is_set_back_neither_stops_nor_doubles_anything() {
     assert_eq!(engine.out.records.iter().map(count).collect::<Vec<_>>(), [1, 1]);
 }
 
+#[test]
+fn facts_of_now_move_no_timer_while_a_backlog_is_read() {
+    let mut engine = Engine::new(Repeats::Summary);
+    let hours_ahead = START + 7_200_000_000;
+    engine.kubelet(0, 'E', &crash_loop("10s", "web", UID_A));
+    engine.apply(hours_ahead, Input::Node(node::View::default()));
+    engine.kubelet(1_000, 'E', &crash_loop("10s", "web", UID_A));
+    engine.apply(hours_ahead, Input::Node(node::View::default()));
+    engine.tick(2_000);
+    assert_eq!(engine.out.records.len(), 1, "no window ended");
+    assert_eq!(engine.diagnosis.next_due(), Some(START + 2_000_000 + 100));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Fail { pod: u8, words: u8 },
