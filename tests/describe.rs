@@ -78,6 +78,10 @@ pub fn message(message: Option<&Message<'_>>) -> Value {
     if !facts.is_empty() {
         all.insert("facts".into(), Value::Object(facts));
     }
+    let pods: Vec<Value> = message.pods().map(|pod| Value::Object(pod_ref(&pod))).collect();
+    if !pods.is_empty() {
+        all.insert("pods".into(), Value::Array(pods));
+    }
     let failures: Vec<Value> = message.failures().map(|it| failure(&it)).collect();
     if !failures.is_empty() {
         all.insert("failures".into(), Value::Array(failures));
@@ -101,11 +105,7 @@ fn frame(frame: &Frame<'_>) -> Map<String, Value> {
 }
 
 fn facts(facts: &Facts<'_>) -> Map<String, Value> {
-    let mut all = Map::new();
-    let PodRef { namespace, name, uid } = facts.pod;
-    put(&mut all, "namespace", text(namespace));
-    put(&mut all, "pod", text(name));
-    put(&mut all, "uid", text(uid));
+    let mut all = pod_ref(&facts.pod);
     put(&mut all, "container", text(facts.container));
     put(&mut all, "container_id", text(facts.container_id));
     put(&mut all, "sandbox_id", text(facts.sandbox_id));
@@ -122,6 +122,15 @@ fn facts(facts: &Facts<'_>) -> Map<String, Value> {
     put(&mut all, "count", facts.count);
     put(&mut all, "unit", text(facts.unit));
     put(&mut all, "request", text(facts.request));
+    all
+}
+
+fn pod_ref(pod: &PodRef<'_>) -> Map<String, Value> {
+    let PodRef { namespace, name, uid } = *pod;
+    let mut all = Map::new();
+    put(&mut all, "namespace", text(namespace));
+    put(&mut all, "pod", text(name));
+    put(&mut all, "uid", text(uid));
     all
 }
 

@@ -131,6 +131,32 @@ fn g72_every_corpus_line_with_one_byte_changed_is_read_without_harm() {
     }
 }
 
+/// Quadratic time would make this minutes: a line of one piece again and again, behind each of the
+/// beginnings that make the parser look further.
+#[test]
+fn g11_g72_a_line_of_64_kib_of_any_one_piece_is_read_to_its_end() {
+    const LENGTH: usize = 64 * 1024;
+    let uid = "7c1e5f3a-2b64-4d0e-9a17-5e8c0b3d6f21";
+    let header = "E0317 08:42:15.306118    2148 pod_workers.go:1017] ";
+    let beginnings = [
+        (Origin::Any, String::new()),
+        (Origin::Kubelet, format!("{header}Error syncing pod {uid} (\"a_b({uid})\"), skipping: [")),
+        (Origin::Kubelet, format!("{header}\"Error syncing pod, skipping\" err=\"[")),
+        (Origin::Kubelet, format!("{header}\"Probe failed\" output=")),
+        (Origin::Kubelet, format!("{header}container &Container{{")),
+        (Origin::Kubelet, format!("{header}Operation for \"")),
+        (Origin::Kubelet, "{\"ts\":1.5,\"caller\":\"a.go:1\",\"msg\":\"x\",\"err\":\"[".into()),
+        (Origin::Containerd, "time=\"2031-03-17T09:15:02.770113904Z\" level=error msg=\"".into()),
+    ];
+    let more = ["failed to \"a\" for \"b\" with X: \"c\" , ", "} start failed in pod ", "(", "{},"];
+    for (origin, beginning) in beginnings {
+        for piece in PIECES.iter().chain(&more) {
+            let line = format!("{beginning}{}", piece.repeat(LENGTH / piece.len()));
+            checks::any_text(origin, &line);
+        }
+    }
+}
+
 #[test]
 fn g11_a_structured_line_cut_inside_a_quote_says_that_it_is_truncated() {
     let mut cuts = 0;

@@ -38,6 +38,7 @@ pub(crate) fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
         | What::ContainerdExitEventFailed => event(message, &mut facts),
         What::ContainerdShimDisconnected
         | What::ContainerdShimCleanup
+        | What::ContainerdDeadShim
         | What::ContainerdShimLeaked => {
             facts.container_id = object::filled(logrus::pair(message.tail, "id"));
             Some(())
