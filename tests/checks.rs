@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use podwhy_parser::{Message, Origin, SyncFailure, Text, parse_from};
 
 /// Every origin there is.
-pub const ORIGINS: [Origin; 8] = [
+pub(crate) const ORIGINS: [Origin; 8] = [
     Origin::Any,
     Origin::Kubelet,
     Origin::Containerd,
@@ -82,12 +82,12 @@ const OWN_WORDS: &[&str] = &[
 ];
 
 /// Bytes as the journal may hold them.
-pub fn any_bytes(origin: Origin, bytes: &[u8]) {
+pub(crate) fn any_bytes(origin: Origin, bytes: &[u8]) {
     any_text(origin, &String::from_utf8_lossy(bytes));
 }
 
 /// One message, walked to the end.
-pub fn any_text(origin: Origin, input: &str) {
+pub(crate) fn any_text(origin: Origin, input: &str) {
     let Some(message) = parse_from(origin, input) else { return };
     every_text_lies_inside(&message, input);
     pairs_are_well_formed(&message, input);

@@ -2,6 +2,8 @@
 //! `.txt` is one message, `.lines` one message per line; the expectation lies beside it as JSON.
 //! `UPDATE_EXPECT=1` writes expectations anew; read the diff before you commit it.
 
+#[path = "cases.rs"]
+mod cases;
 #[path = "describe.rs"]
 mod describe;
 #[path = "recorded.rs"]
@@ -18,18 +20,18 @@ use serde_json::Value;
 fn every_corpus_line_says_what_its_expectation_says() {
     let bless = std::env::var_os("UPDATE_EXPECT").is_some();
     let mut wrong = String::new();
-    for case in describe::cases() {
+    for (path, case) in cases::cases() {
         let found: Vec<Value> = case
             .messages
             .iter()
             .map(|text| describe::message(parse_from(case.origin, text).as_ref()))
             .collect();
-        let expected_path = expected_path(&case.path);
+        let expected_path = expected_path(&path);
         if bless {
-            std::fs::write(&expected_path, rendered(&case.path, &found)).expect("writable");
+            std::fs::write(&expected_path, rendered(&path, &found)).expect("writable");
         }
         let expected = std::fs::read_to_string(&expected_path).unwrap_or_default();
-        compare(&case.path, &expected, &found, &mut wrong);
+        compare(&path, &expected, &found, &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -37,7 +39,7 @@ fn every_corpus_line_says_what_its_expectation_says() {
 #[test]
 fn a_line_of_a_known_writer_reads_the_same_in_a_paste() {
     let mut wrong = String::new();
-    for case in describe::cases() {
+    for (path, case) in cases::cases() {
         // What these writers print has no frame that a paste could recognise.
         if matches!(case.origin, Origin::Any | Origin::Docker) {
             continue;
@@ -50,7 +52,7 @@ fn a_line_of_a_known_writer_reads_the_same_in_a_paste() {
                 continue;
             }
             if known != pasted {
-                let _ = writeln!(wrong, "{}\n{}", case.path.display(), difference(&known, &pasted));
+                let _ = writeln!(wrong, "{}\n{}", path.display(), difference(&known, &pasted));
             }
         }
     }
@@ -59,8 +61,8 @@ fn a_line_of_a_known_writer_reads_the_same_in_a_paste() {
 
 #[test]
 fn no_expectation_is_left_without_its_case() {
-    let inputs: BTreeSet<_> = describe::cases().iter().map(|it| expected_path(&it.path)).collect();
-    for folder in std::fs::read_dir(describe::corpus_root()).expect("tests/corpus exists") {
+    let inputs: BTreeSet<_> = cases::cases().iter().map(|(path, _)| expected_path(path)).collect();
+    for folder in std::fs::read_dir(cases::corpus_root()).expect("tests/corpus exists") {
         let folder = folder.expect("readable").path();
         if !folder.is_dir() {
             continue;
@@ -89,8 +91,8 @@ const POINTS: [&[u32]; 6] = [
 fn every_point_of_the_grammar_that_the_parser_decides_has_a_case_or_test_of_its_name() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = String::new();
-    for case in describe::cases() {
-        let _ = writeln!(names, "{}", case.path.file_name().expect("a name").display());
+    for (path, _) in cases::cases() {
+        let _ = writeln!(names, "{}", path.file_name().expect("a name").display());
     }
     for folder in [root.join("src"), root.join("../tests")] {
         test_names(&folder, &mut names);

@@ -1,70 +1,11 @@
-//! Describes what the parser says about one message as JSON, and finds the corpus.
+//! Describes what the parser says about one message as JSON.
 //! Absent values are left out, so an expectation shows only what the line has.
 
-use std::path::{Path, PathBuf};
-
-use podwhy_parser::{Facts, Frame, Message, Origin, PodRef, Stamp, SyncFailure, Text};
+use podwhy_parser::{Facts, Frame, Message, PodRef, Stamp, SyncFailure, Text};
 use serde_json::{Map, Value, json};
 
-/// Folder `tests/corpus`.
-pub fn corpus_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus")
-}
-
-/// One corpus file.
-pub struct Case {
-    pub path: PathBuf,
-    pub origin: Origin,
-    /// The logical messages in it: one for `.txt`, one per line for `.lines`.
-    pub messages: Vec<String>,
-}
-
-/// Every case, in the order of its path.
-pub fn cases() -> Vec<Case> {
-    let mut paths = Vec::new();
-    for folder in std::fs::read_dir(corpus_root()).expect("tests/corpus exists") {
-        let folder = folder.expect("readable").path();
-        if folder.is_dir() {
-            let files = std::fs::read_dir(folder).expect("readable");
-            paths.extend(files.map(|file| file.expect("readable").path()));
-        }
-    }
-    paths.retain(|path| path.extension().is_some_and(|e| e == "txt" || e == "lines"));
-    paths.sort();
-    paths.into_iter().map(read_case).collect()
-}
-
-fn read_case(path: PathBuf) -> Case {
-    let bytes = std::fs::read(&path).expect("readable case");
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let messages = if path.extension().is_some_and(|e| e == "lines") {
-        text.split('\n').map(str::to_owned).collect()
-    } else {
-        vec![text.to_owned()]
-    };
-    let folder = path.parent().and_then(Path::file_name).expect("cases lie in a folder");
-    let origin = origin_of(folder.to_str().expect("folder names are ASCII"));
-    Case { path, origin, messages }
-}
-
-/// The folder says who wrote the lines.
-fn origin_of(folder: &str) -> Origin {
-    match folder {
-        "any" | "pod_log" => Origin::Any,
-        "kubelet" => Origin::Kubelet,
-        "containerd" => Origin::Containerd,
-        "crio" => Origin::Crio,
-        "docker" => Origin::Docker,
-        "kernel" => Origin::Kernel,
-        "journald" => Origin::Journald,
-        "systemd" => Origin::Systemd,
-        other => panic!("tests/corpus/{other}: no origin of that name"),
-    }
-}
-
 /// Everything that the parser says, as JSON; `null` where it does not know the line.
-pub fn message(message: Option<&Message<'_>>) -> Value {
+pub(crate) fn message(message: Option<&Message<'_>>) -> Value {
     let Some(message) = message else { return Value::Null };
     let mut all = frame(&message.frame);
     all.insert("what".into(), json!(format!("{:?}", message.what)));

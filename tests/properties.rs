@@ -1,5 +1,7 @@
 //! What holds for any bytes, any cut of any corpus line and any sync error that Go could print.
 
+#[path = "cases.rs"]
+mod cases;
 #[path = "checks.rs"]
 mod checks;
 #[path = "describe.rs"]
@@ -100,7 +102,7 @@ proptest! {
 
 #[test]
 fn g72_every_prefix_of_every_corpus_line_is_read_without_harm() {
-    for case in describe::cases() {
+    for (_, case) in cases::cases() {
         for text in &case.messages {
             for (end, _) in text.char_indices() {
                 let (prefix, rest) = text.split_at(end);
@@ -117,7 +119,7 @@ fn g72_every_corpus_line_with_one_byte_changed_is_read_without_harm() {
     // Each place takes a different byte in turn, so that one pass over the corpus is enough.
     let others = [b'"', b'\\', b' ', b'[', b'}', b'\n', b'=', 0xff, b'0', b'\t', b'>', b'(', b'_'];
     let mut turn = 0;
-    for case in describe::cases() {
+    for (_, case) in cases::cases() {
         for text in &case.messages {
             let mut bytes = text.clone().into_bytes();
             for place in 0..bytes.len() {
@@ -160,7 +162,7 @@ fn g11_g72_a_line_of_64_kib_of_any_one_piece_is_read_to_its_end() {
 #[test]
 fn g11_a_structured_line_cut_inside_a_quote_says_that_it_is_truncated() {
     let mut cuts = 0;
-    for case in describe::cases() {
+    for (_, case) in cases::cases() {
         for text in case.messages.iter().filter(|it| is_structured(it)) {
             let quoted = quoted_ranges(text);
             for end in 0..text.len() {
@@ -186,7 +188,7 @@ fn g11_a_structured_line_cut_inside_a_quote_says_that_it_is_truncated() {
 #[test]
 fn g14_the_line_number_in_a_header_decides_nothing() {
     let mut moved = 0;
-    for case in describe::cases() {
+    for (_, case) in cases::cases() {
         for text in &case.messages {
             let Some(message) = parse_from(case.origin, text) else { continue };
             let (Some(file), Some(line)) = (message.frame.file, message.frame.line) else {

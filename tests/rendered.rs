@@ -179,7 +179,7 @@ fn header(case: &Case, message: &Message<'_>, said: &mut String) {
         "E" => Severity::Error,
         _ => Severity::Fatal,
     };
-    differ("severity", &format!("{severity:?}"), &format!("{:?}", frame.severity.unwrap()), said);
+    differ("severity", &Some(severity), &frame.severity, said);
     let stamp = match frame.stamp {
         Some(podwhy_parser::Stamp::Klog { month, day, hour, minute, second, micros }) => {
             format!("{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}")
