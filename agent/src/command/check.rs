@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{BAD_CONFIGURATION, DONE, FAILED, complain, say};
-use crate::{config, node, telemetry};
+use crate::{config, node, source::journal, telemetry};
 
 mod destination;
 mod folder;
@@ -105,6 +105,10 @@ pub(super) fn run(arguments: &Check) -> ExitCode {
 fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(folder::look(&loaded.config.state));
+    if loaded.config.journal.enabled {
+        let report = journal::probe::probe(&journal::Config::from(&loaded.config.journal));
+        findings.extend(report.requirements.into_iter().map(of_journal));
+    }
     match node::look_once(&loaded.config.node) {
         Ok((_, states)) => {
             findings.extend(states.iter().map(|(subject, state)| here::of(*subject, state)))
@@ -117,6 +121,16 @@ fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     }
     findings.extend(destination::look(&loaded.config.export, &loaded.environment));
     findings
+}
+
+fn of_journal(requirement: journal::probe::Requirement) -> Finding {
+    let status = match requirement.status {
+        journal::probe::Status::Met => Status::Ok,
+        journal::probe::Status::Degraded => Status::Degraded,
+        journal::probe::Status::Failed => Status::Failed,
+    };
+    let fix = requirement.fix;
+    Finding { fix, ..Finding::new(requirement.name, status, requirement.found) }
 }
 
 /// Name and status in columns, the fix below what it mends.

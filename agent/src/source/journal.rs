@@ -9,6 +9,7 @@ pub mod counters;
 mod frame;
 mod lines;
 mod losses;
+pub mod probe;
 
 pub mod reader;
 mod sd;

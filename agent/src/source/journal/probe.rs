@@ -1,46 +1,282 @@
 //! What `podwhy check` asks of the journal: library, folders, units, compression. Owns: the look and
-//! the advice. Does not: follow anything.
+//! the advice. Does not: follow anything; meant for a command that ends, since it reads in-process.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use podwhy_parser::Origin;
+use rustix::io::Errno;
+
+use super::reader::filter::Filter;
 use super::reader::place;
 use super::trust::{Fields, Table, Verdict};
 use super::{Config, sd};
-use crate::limits;
 
 /// Entries that are looked at: enough to see every unit that is alive, quick on any node.
-const LOOKED_AT: u32 = 50_000;
+const LOOKED_AT: u32 = 20_000;
+/// `incompatible_flags` of a journal file's header that name a compression, and who decompresses.
+const COMPRESSIONS: [(u32, &str, &str); 3] =
+    [(1, "xz", "liblzma.so.5"), (2, "lz4", "liblz4.so.1"), (8, "zstd", "libzstd.so.1")];
 
 /// How a requirement is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdicts {
-    /// It is met.
+pub enum Status {
+    /// It is.
     Met,
     /// Something will be missing.
     Degraded,
     /// Without it there is no journal.
-    Missing,
+    Failed,
 }
 
 /// One requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// What is needed.
-    pub name: String,
+    pub name: &'static str,
     /// Whether it is there.
-    pub verdict: Verdicts,
+    pub status: Status,
     /// What was found.
     pub found: String,
     /// What to do, where there is something to do.
     pub fix: Option<String>,
 }
 
-/// What was found, in the order in which things build on each other.
+/// One requirement after the other, in the order in which they build on each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// One per requirement.
+    /// What was looked at; after a failure the later ones cannot be.
     pub requirements: Vec<Requirement>,
+}
+
+impl Report {
+    /// Whether the journal can be read at all.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.requirements.iter().all(|requirement| requirement.status != Status::Failed)
+    }
+
+    fn add(&mut self, name: &'static str, status: Status, found: String, fix: Option<&str>) {
+        let fix = fix.map(str::to_owned);
+        self.requirements.push(Requirement { name, status, found, fix });
+    }
+}
+
+/// Looks at everything the journal source needs.
+#[must_use]
+pub fn probe(config: &Config) -> Report {
+    let mut report = Report::default();
+    let library = match sd::Library::load(&config.library) {
+        Ok(library) => library,
+        Err(error) => {
+            let fix = "install libsystemd0, or set journal.library to its path";
+            report.add("journal library", Status::Failed, error.to_string(), Some(fix));
+            return report;
+        }
+    };
+    library_found(&mut report, &library, config);
+    let files = folders(&mut report, config);
+    compression(&mut report, &files);
+    match place::open(&library, config) {
+        Ok(mut journal) => units(&mut report, &mut journal, config),
+        Err(_) => report.add(
+            "journal",
+            Status::Failed,
+            format!("{} cannot be opened as a journal", config.root.display()),
+            Some("set journal.root to where the host's / is mounted"),
+        ),
+    }
+    report
+}
+
+fn library_found(report: &mut Report, library: &sd::Library, config: &Config) {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let file = maps.lines().filter_map(|line| line.split_whitespace().last());
+    let file = file.filter(|path| path.contains("libsystemd.so")).last();
+    let real = file.map(std::fs::canonicalize).and_then(Result::ok);
+    let found = real.map_or(config.library.clone(), |path| path.display().to_string());
+    if library.enumerates_available() {
+        report.add("journal library", Status::Met, found, None);
+    } else {
+        // J11: older ones also pass over compact files in silence.
+        let fix = "use libsystemd of systemd 252 or newer";
+        report.add("journal library", Status::Degraded, format!("{found}: too old"), Some(fix));
+    }
+}
+
+/// The folders and the journal files in them that can be read.
+fn folders(report: &mut Report, config: &Config) -> Vec<PathBuf> {
+    let (mut readable, mut found, mut denied) = (vec![], vec![], false);
+    for folder in place::folder_paths(config) {
+        let mut unreadable = 0;
+        match journal_files(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                found.push(format!("{}: not there", folder.display()));
+                continue;
+            }
+            Err(error) => {
+                denied |= error.kind() == ErrorKind::PermissionDenied;
+                found.push(format!("{}: {error}", folder.display()));
+                continue;
+            }
+            Ok(files) => {
+                for file in files {
+                    match File::open(&file) {
+                        Ok(_) => readable.push(file),
+                        Err(_) => unreadable += 1,
+                    }
+                }
+            }
+        }
+        denied |= unreadable > 0;
+        let here = readable.iter().filter(|file| file.starts_with(&folder)).count();
+        let not = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
+        found.push(format!("{}: {here} files{not}", folder.display()));
+    }
+    let fix = match denied {
+        true => Some("run as root or with CAP_DAC_READ_SEARCH, or join the group systemd-journal"),
+        false => Some(
+            "mount the host's /var/log and /run/log/journal; if the node has no journald, \
+             set journal.enabled to false and read log files",
+        ),
+    };
+    let status = match (readable.is_empty(), denied) {
+        (true, _) => Status::Failed,
+        (false, true) => Status::Degraded,
+        (false, false) => Status::Met,
+    };
+    report.add("journal folders", status, found.join("; "), fix.filter(|_| status != Status::Met));
+    readable
+}
+
+fn journal_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)?.flatten() {
+        let path = entry.path();
+        let is_journal = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "journal");
+        if path.is_dir() {
+            // The folder of one machine.
+            let inner = std::fs::read_dir(&path)?.flatten().map(|entry| entry.path());
+            files.extend(inner.filter(is_journal));
+        } else if is_journal(&path) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Whether what the files are compressed with can be decompressed (crates.md 9).
+fn compression(report: &mut Report, files: &[PathBuf]) {
+    let flags = files.iter().filter_map(|file| incompatible_flags(file)).fold(0, |all, f| all | f);
+    let (mut used, mut lacking) = (vec![], vec![]);
+    for (flag, name, library) in COMPRESSIONS {
+        if flags & flag != 0 {
+            used.push(name);
+            if !sd::can_load(library) {
+                lacking.push(library);
+            }
+        }
+    }
+    let found = if used.is_empty() { "none used".to_owned() } else { used.join(", ") };
+    if lacking.is_empty() {
+        report.add("journal compression", Status::Met, found, None);
+    } else {
+        let found = format!("{found}; cannot be loaded: {}", lacking.join(", "));
+        let fix = "install the libraries: without them lines over 512 bytes are lost";
+        report.add("journal compression", Status::Degraded, found, Some(fix));
+    }
+}
+
+/// signature:8 compatible_flags:u32 incompatible_flags:u32 …, little-endian.
+fn incompatible_flags(file: &Path) -> Option<u32> {
+    let mut head = [0; 16];
+    File::open(file).ok()?.read_exact(&mut head).ok()?;
+    let (_, flags) = head.split_last_chunk::<4>()?;
+    Some(u32::from_le_bytes(*flags))
+}
+
+/// What of ours is among the newest entries.
+#[derive(Debug, Default)]
+struct Census {
+    by_name: BTreeMap<String, u32>,
+    untrusted: u32,
+    unreadable: u32,
+    kubelet: u32,
+}
+
+fn units(report: &mut Report, journal: &mut sd::Journal<'_>, config: &Config) {
+    let table = Table::new(&config.units);
+    let mut census = Census::default();
+    if let Err(error) = take_census(journal, &table, config, &mut census) {
+        let fix = "the journal files may be damaged: journalctl --verify";
+        report.add("journal units", Status::Degraded, error.to_string(), Some(fix));
+        return;
+    }
+    let mut found: Vec<_> =
+        census.by_name.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    if census.untrusted > 0 {
+        found.push(format!("not believed {}", census.untrusted));
+    }
+    let found = match found.is_empty() {
+        true => "no entry of any unit that is read".to_owned(),
+        false => format!("entries: {}", found.join(", ")),
+    };
+    match census.kubelet {
+        0 => {
+            let fix = "if the kubelet's unit has a name of its own, add it to journal.units; if it \
+                       logs to a file (RKE2), the journal is not its place";
+            let found = format!("{found}; none of a kubelet");
+            report.add("journal units", Status::Degraded, found, Some(fix));
+        }
+        _ => report.add("journal units", Status::Met, found, None),
+    }
+    if census.unreadable > 0 {
+        let found = format!("{} of these could not be decoded", census.unreadable);
+        let fix = "install libzstd1, liblz4-1 and liblzma5 beside libsystemd";
+        report.add("journal entries", Status::Degraded, found, Some(fix));
+    }
+}
+
+fn take_census(
+    journal: &mut sd::Journal<'_>,
+    table: &Table,
+    config: &Config,
+    census: &mut Census,
+) -> Result<(), sd::Error> {
+    Filter::new(table.matches()).apply(journal)?;
+    journal.seek_tail()?;
+    let mut is_on_entry = journal.previous_skip(LOOKED_AT)? > 0;
+    while is_on_entry {
+        let (mut fields, mut has_message) = (Fields::UNKNOWN, false);
+        journal.restart_fields();
+        while let Some(field) = journal.next_field()? {
+            has_message |= field.starts_with(b"MESSAGE=");
+            fields.take(table, field);
+        }
+        match fields.judge(table) {
+            Verdict::Of(origin, unit) => {
+                let unit = config.units.get(usize::from(unit)).map(|unit| unit.name.clone());
+                let name = match (origin, unit) {
+                    (Origin::Kernel, _) => "kernel".to_owned(),
+                    (Origin::Journald, _) => "journald".to_owned(),
+                    (Origin::Systemd, _) => "systemd".to_owned(),
+                    (_, unit) => unit.unwrap_or_default(),
+                };
+                *census.by_name.entry(name).or_default() += 1;
+                census.kubelet += u32::from(origin == Origin::Kubelet);
+                let error = match has_message {
+                    true => None,
+                    false => journal.data(c"MESSAGE").err().and_then(|error| error.errno()),
+                };
+                let lost = error.is_some_and(|errno| errno != Errno::NOENT);
+                census.unreadable += u32::from(lost);
+            }
+            Verdict::Untrusted => census.untrusted += 1,
+            Verdict::Other => {}
+        }
+        is_on_entry = journal.next()?;
+    }
+    Ok(())
 }

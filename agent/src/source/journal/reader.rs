@@ -2,8 +2,8 @@
 //! Owns: the loop of look, hand on, pause. Does not: keep anything; its parent says where to begin.
 
 mod entry;
-mod filter;
-mod place;
+pub(super) mod filter;
+pub(super) mod place;
 mod talk;
 
 #[cfg(feature = "test-faults")]

@@ -20,7 +20,7 @@ use crate::limits;
 use crate::source::{Feed, Loss, LossKind, Micros, Outlet, Position, Refusal};
 
 /// How long an ended child may take to be gone.
-pub const END_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const END_WITHIN: Duration = Duration::from_secs(2);
 /// Opening a large journal on a cold disk takes time, during which a child says nothing.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
 /// Pause before a new child, doubled each time it dies without having proved itself.

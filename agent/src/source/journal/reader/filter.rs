@@ -14,7 +14,7 @@ const SHARE_PERCENT: u32 = 25;
 /// Entries of ours that are read with matches until the share is looked at again.
 const MATCHED: u32 = 32 * SAMPLE;
 
-pub(super) struct Filter {
+pub(in crate::source::journal) struct Filter {
     matches: Vec<Vec<Vec<u8>>>,
     is_matching: bool,
     seen: u32,
@@ -22,23 +22,26 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(matches: Vec<Vec<Vec<u8>>>) -> Self {
+    pub(in crate::source::journal) fn new(matches: Vec<Vec<Vec<u8>>>) -> Self {
         Self { matches, is_matching: false, seen: 0, ours: 0 }
     }
 
     /// Takes note of one entry.
-    pub(super) fn count(&mut self, is_ours: bool) {
+    pub(in crate::source::journal) fn count(&mut self, is_ours: bool) {
         self.seen += 1;
         self.ours += u32::from(is_ours);
     }
 
     /// The journal was opened anew: it has no matches.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::source::journal) fn reset(&mut self) {
         (self.is_matching, self.seen, self.ours) = (false, 0, 0);
     }
 
     /// Pushes the matches into libsystemd, or takes them back, as the last sample says.
-    pub(super) fn adapt(&mut self, journal: &mut sd::Journal<'_>) -> Result<(), sd::Error> {
+    pub(in crate::source::journal) fn adapt(
+        &mut self,
+        journal: &mut sd::Journal<'_>,
+    ) -> Result<(), sd::Error> {
         let until = if self.is_matching { MATCHED } else { SAMPLE };
         if self.seen < until {
             return Ok(());
@@ -56,7 +59,10 @@ impl Filter {
     }
 
     /// Pushes the matches: unit OR identifier OR transport OR pid 1.
-    pub(super) fn apply(&self, journal: &mut sd::Journal<'_>) -> Result<(), sd::Error> {
+    pub(in crate::source::journal) fn apply(
+        &self,
+        journal: &mut sd::Journal<'_>,
+    ) -> Result<(), sd::Error> {
         for (place, alternatives) in self.matches.iter().enumerate() {
             if place > 0 {
                 journal.or()?;

@@ -35,7 +35,10 @@ impl Place {
 }
 
 /// Opens the journal as a folder, never as files (J10), and says how much of a line is wanted (J9).
-pub(super) fn open<'l>(library: &'l sd::Library, config: &Config) -> Result<sd::Journal<'l>, Stop> {
+pub(in crate::source::journal) fn open<'l>(
+    library: &'l sd::Library,
+    config: &Config,
+) -> Result<sd::Journal<'l>, Stop> {
     let opened = match &config.directory {
         Some(folder) => sd::Journal::open_directory(library, folder),
         None => sd::Journal::open_root(library, &config.root),

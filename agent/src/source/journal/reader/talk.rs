@@ -15,7 +15,7 @@ use super::super::frame::{self, Note};
 use crate::limits;
 
 /// Why the child ends.
-pub(super) enum Stop {
+pub(in crate::source::journal) enum Stop {
     /// Its pipe is closed: nobody reads.
     ParentGone,
     /// It cannot do its work; the text says what to do.
