@@ -191,6 +191,7 @@ impl Builder {
     /// Forgets everything but the buffer.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        self.entry_at = 0;
         self.entries = 0;
         self.trailer = Trailer::default();
         if self.bytes.capacity() > 2 * limits::BATCH_BYTES {
