@@ -139,12 +139,10 @@ impl Join {
 
     /// A line of a stream in which nothing is pending.
     fn begin(&mut self, line: Line<'_>, sink: Sink<'_>) {
-        let message = parse_from(line.origin, line.text);
         if goes_on_in_next_piece(&line) {
-            let mode = if message.is_some() { Mode::FirstLine } else { Mode::Refused };
-            return self.hold(line, mode, sink);
+            return self.hold(line, Mode::FirstLine, sink);
         }
-        let Some(mut message) = message else {
+        let Some(mut message) = parse_from(line.origin, line.text) else {
             self.counters.unknown += 1;
             return;
         };

@@ -41,7 +41,7 @@ pub(super) enum Mode {
     Block,
     /// The next message.
     Open,
-    /// The rest of a line that is no message: it is passed over.
+    /// The rest of a line that was given truncated: it is passed over.
     Refused,
 }
 
