@@ -18,48 +18,54 @@ fn podwhy(arguments: &[&str]) -> Command {
 }
 
 fn text(output: &Output) -> (String, String) {
-    let read = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let read = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     (read(&output.stdout), read(&output.stderr))
 }
 
 /// `check` with a state folder of its own; the answer and the exit code.
 fn check(settings: &[String], variables: &[(&str, &str)]) -> (Value, i32) {
-    let state = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().expect("a folder");
     let mut command = podwhy(&["check", "--output", "json", "--set", "journal.enabled=false"]);
     command.arg("--set").arg(format!("state.folder={}", state.path().display()));
     for setting in settings {
         command.arg("--set").arg(setting);
     }
-    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let output = command.envs(variables.iter().copied()).output().expect("it runs");
     let (stdout, stderr) = text(&output);
     let value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
-    assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0, "something was left behind");
-    (value, output.status.code().unwrap())
+    assert_eq!(
+        std::fs::read_dir(state.path()).expect("the folder").count(),
+        0,
+        "something was left behind"
+    );
+    (value, output.status.code().expect("it ended by itself"))
 }
 
 fn finding<'v>(value: &'v Value, name: &str) -> &'v Value {
-    let all = value["checks"].as_array().unwrap();
+    let all = value["checks"].as_array().expect("a list");
     all.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}: {value}"))
 }
 
 /// A receiver that answers everything with one status and remembers what it was asked.
 fn receiver(status: StatusCode) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("an address");
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = asked.clone();
     let answer = move |request: Request| {
-        let token = request.headers().get("authorization").map(|value| value.to_str().unwrap());
+        let token =
+            request.headers().get("authorization").map(|value| value.to_str().expect("text"));
         let line = format!("{} {} {}", request.method(), request.uri(), token.unwrap_or("-"));
-        heard.lock().unwrap().push(line);
+        heard.lock().expect("no panic").push(line);
         async move { status }
     };
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, Router::new().fallback(answer)).await.unwrap();
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+            axum::serve(listener, Router::new().fallback(answer)).await.expect("it serves");
         });
     });
     (format!("http://{address}"), asked)
@@ -169,6 +175,6 @@ fn the_broken_pod_networks_of_real_nodes_are_told_apart() {
 
 fn put_program(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(path, "elf").unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(path, "elf").expect("a file");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
 }
