@@ -34,7 +34,11 @@ bless:
 
 # Look for input that breaks a parser target (needs nightly and cargo-fuzz).
 fuzz TARGET SECONDS="600":
-    cd parser && cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+    cd parser && fuzz/seed && cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10
+
+# Have real klog write the lines of tests/klog anew (needs Go).
+klog:
+    tests/klog/generate
 
 # All benches, as ratios of one run.
 bench *ARGUMENTS:
