@@ -72,12 +72,26 @@ impl Setup {
 
     /// Starts the agent; its log is appended to `agent.log`.
     pub fn start(&self) -> Agent {
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_podwhy")))
+    }
+
+    /// The same in a mount namespace of its own, after `script` has run there.
+    pub fn start_after(&self, script: &str) -> Agent {
+        let mut command = Command::new("unshare");
+        // `exec` keeps the process id, so the agent can be ended by it.
+        let script = format!("{script} && exec \"$0\" \"$@\"");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
+        command.arg(env!("CARGO_BIN_EXE_podwhy"));
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Agent {
         self.make_cni();
         let config = self.folder.join("config.yaml");
         std::fs::write(&config, self.config()).unwrap();
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_podwhy"));
         command.arg("agent").arg("--config").arg(config).env_clear();
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         Agent { child: command.spawn().expect("the agent starts") }
     }

@@ -12,5 +12,6 @@ mod wait;
 
 // The stories.
 mod commands;
+mod faults;
 mod journal;
 mod main_path;

@@ -13,12 +13,12 @@ use crate::journald::{Journald, Settings};
 use crate::load::{self, Node, Shape};
 use crate::wait;
 
-const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 /// For loads that take a while on a busy machine.
-const LONG: Duration = Duration::from_secs(300);
+pub const LONG: Duration = Duration::from_secs(300);
 
 /// A journald, a Collector and a folder; `None`, said by name, where one of them cannot run.
-fn parts(test: &str) -> Option<(Journald, Collector, tempfile::TempDir)> {
+pub fn parts(test: &str) -> Option<(Journald, Collector, tempfile::TempDir)> {
     if !crate::journald::available(test) {
         return None;
     }
@@ -33,6 +33,11 @@ fn parts(test: &str) -> Option<(Journald, Collector, tempfile::TempDir)> {
     }
 }
 
+/// An agent that reads this journald and sends to this Collector.
+pub fn setup(folder: &tempfile::TempDir, journald: &Journald, collector: &Collector) -> Setup {
+    Setup::new(folder.path(), journald.root(), &collector.endpoint())
+}
+
 fn failures(received: &[Received]) -> Vec<&Received> {
     received.iter().filter(|record| record.event == "podwhy.sync_failure").collect()
 }
@@ -42,7 +47,7 @@ fn pods(received: &[Received]) -> BTreeSet<String> {
     failures(received).iter().map(|record| record.text("k8s.pod.uid").to_owned()).collect()
 }
 
-fn wait_for_pods(collector: &Collector, numbers: std::ops::Range<usize>, limit: Duration) {
+pub fn wait_for_pods(collector: &Collector, numbers: std::ops::Range<usize>, limit: Duration) {
     let wanted: BTreeSet<String> = numbers.map(load::uid).collect();
     let arrived = wait::reached(limit, || wanted.is_subset(&pods(&collector.received())));
     let missing: Vec<_> = wanted.difference(&pods(&collector.received())).cloned().collect();
@@ -69,7 +74,7 @@ fn every_failure_arrives_once_and_complete() {
     else {
         return;
     };
-    let setup = Setup::new(folder.path(), journald.root(), &collector.endpoint());
+    let setup = setup(&folder, &journald, &collector);
     let mut agent = setup.start();
     let mut node = Node::new(&journald);
     for number in 0..200 {
@@ -89,7 +94,7 @@ fn every_failure_arrives_once_and_complete() {
 }
 
 /// Each pod's failure arrived once: neither lost, nor told twice, nor delivered twice.
-fn once_each(received: &[Received], count: usize) {
+pub fn once_each(received: &[Received], count: usize) {
     let failures = failures(received);
     let twice: Vec<_> = ids(received).into_iter().filter(|(_, times)| *times > 1).collect();
     assert!(twice.is_empty(), "delivered twice: {:?}", twice.iter().take(3).collect::<Vec<_>>());
@@ -139,7 +144,7 @@ fn a_collector_that_is_away_for_a_minute_costs_nothing() {
     else {
         return;
     };
-    let setup = Setup::new(folder.path(), journald.root(), &collector.endpoint());
+    let setup = setup(&folder, &journald, &collector);
     let mut agent = setup.start();
     let mut node = Node::new(&journald);
     (0..50).for_each(|number| node.fail(number));
@@ -277,7 +282,7 @@ fn sigterm_under_load_ends_in_time_and_the_next_start_loses_nothing() {
     else {
         return;
     };
-    let setup = Setup::new(folder.path(), journald.root(), &collector.endpoint());
+    let setup = setup(&folder, &journald, &collector);
     let mut node = Node::new(&journald);
     let mut agent = setup.start();
     for number in 0..3_000 {
