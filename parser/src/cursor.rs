@@ -2,7 +2,6 @@
 //!
 //! Owns literals, quoted strings and words at one level; knows no message.
 
-use memchr::memmem;
 use nom::{IResult, Parser};
 
 use crate::{Text, quoted};
@@ -57,7 +56,7 @@ impl<'a> Cursor<'a> {
 
     /// The text up to `literal`, which is taken too.
     pub(crate) fn until(&mut self, literal: &str) -> Option<Text<'a>> {
-        let at = memmem::find(self.raw().as_bytes(), literal.as_bytes())?;
+        let at = find(self.raw(), literal)?;
         let before = self.raw().get(..at)?;
         self.go(self.raw().get(at + literal.len()..)?);
         Some(self.text.with_raw(before))
@@ -86,6 +85,15 @@ impl<'a> Cursor<'a> {
         self.go(rest);
         Some(output)
     }
+}
+
+/// Where a short literal stands. A searcher takes longer to build than most messages to look
+/// through; time is O(length × literal).
+fn find(raw: &str, literal: &str) -> Option<usize> {
+    let first = literal.as_bytes().first()?;
+    memchr::memchr_iter(*first, raw.as_bytes()).find(|at| {
+        raw.as_bytes().get(*at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()))
+    })
 }
 
 /// A quoted string of `around`'s level, as a nom production.

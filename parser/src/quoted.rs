@@ -57,6 +57,37 @@ pub(crate) fn close(content: &str, level: u32) -> Option<(usize, usize)> {
     }
 }
 
+/// A quoted string inside a text, by its delimiters.
+#[derive(Clone, Copy)]
+pub(crate) struct StringAt<'a> {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) inside: Text<'a>,
+    pub(crate) is_closed: bool,
+}
+
+/// The next string of `around`'s own level at or behind `from`. Each byte is looked at once as long
+/// as the caller goes on from `end`.
+pub(crate) fn next_in(around: Text<'_>, from: usize) -> Option<StringAt<'_>> {
+    let raw = around.raw();
+    let bytes = raw.as_bytes();
+    let delimiter = 1_usize << around.level();
+    let mut from = from;
+    loop {
+        let searched = bytes.get(from..)?;
+        let at = memchr::memchr(b'"', searched)?;
+        let run = searched.get(..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if run + 1 == delimiter {
+            let start = from + at - run;
+            let string = read(around.with_raw(raw.get(start..)?))?;
+            let end = raw.len() - string.rest.len();
+            let (inside, is_closed) = (string.inside, string.is_closed);
+            return Some(StringAt { start, end, inside, is_closed });
+        }
+        from += at + 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

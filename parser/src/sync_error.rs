@@ -6,6 +6,7 @@
 mod clauseless;
 mod details;
 mod items;
+mod mentions;
 
 pub use details::{VolumeWait, innermost, rpc_code};
 
@@ -89,7 +90,7 @@ impl<'a> Failures<'a> {
     #[must_use]
     pub fn of(error: Text<'a>) -> Self {
         let items = Items::of(error);
-        let of = saturated(items.clone().count());
+        let of = if items.is_one() { 1 } else { saturated(items.clone().count()) };
         Self { state: State::Items(items), index: 0, of, is_cut: false }
     }
 

@@ -71,7 +71,8 @@ fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {
             None => Failures::none(),
         };
     };
-    let causes = facts::value(message, "errCauses");
+    let is_json = message.frame.format == Format::KlogJson;
+    let causes = is_json.then(|| facts::value(message, "errCauses")).flatten();
     causes
         .and_then(|causes| Failures::of_causes(causes.raw()))
         .unwrap_or_else(|| Failures::of(error))

@@ -2,7 +2,7 @@
 //!
 //! Owns the texts of §6.3 and §6.8 that carry such facts; decides no cause.
 
-use super::SyncFailure;
+use super::{SyncFailure, mentions};
 use crate::cursor::Cursor;
 use crate::{Facts, PodRef, Text, kubelet, object, stamp};
 
@@ -63,16 +63,11 @@ impl<'a> SyncFailure<'a> {
         if facts.container.is_none() && facts.backoff_seconds.is_some() {
             facts.container = container_in_backoff(message);
         }
-        facts.image = image_in(message);
+        mentions::read(message, facts);
         // The exit status of a mount or a tool is not a container's.
-        let is_of_container = facts.container.is_some();
-        facts.exit_code = exit_code(message).filter(|_| is_of_container);
-        facts.sandbox_id =
-            facts.sandbox_id.or_else(|| quoted_id(message, &["for sandbox ", "sandbox "]));
-        facts.container_id = quoted_id(
-            message,
-            &["failed to start container ", "failed to generate container ", "container "],
-        );
+        if facts.container.is_some() {
+            facts.exit_code = mentions::exit_code(message);
+        }
         facts.volume = VolumeWait::of(message).and_then(|wait| wait.only_unmounted());
     }
 
@@ -149,7 +144,9 @@ fn backoff_seconds(message: Text<'_>) -> Option<f64> {
     if !cursor.eat("back-off ") && !cursor.eat("Back-off ") {
         return None;
     }
-    stamp::seconds(cursor.until(" restarting")?.raw())
+    let duration = cursor.run(|character| character != ' ');
+    cursor.take(" restarting")?;
+    stamp::seconds(duration.raw())
 }
 
 /// `… restarting failed container=name pod=…`.
@@ -157,61 +154,6 @@ fn container_in_backoff(message: Text<'_>) -> Option<Text<'_>> {
     let mut cursor = Cursor::of(message);
     cursor.skip_past(" failed container=")?;
     Some(cursor.run(|character| character != ' ')).filter(|name| !name.is_empty())
-}
-
-/// The image that a message is about.
-fn image_in(message: Text<'_>) -> Option<Text<'_>> {
-    const HEADS: [&str; 9] = [
-        "Back-off pulling image ",
-        "back-off pulling image ",
-        "Container image ",
-        "Failed to apply default image tag ",
-        "Failed to inspect image ",
-        "failed to pull and unpack image ",
-        "failed to pull image ",
-        "failed to get sandbox image ",
-        "failed to resolve reference ",
-    ];
-    for head in HEADS {
-        let mut cursor = Cursor::of(message);
-        if cursor.skip_past(head).is_some()
-            && let Some(image) = cursor.quoted()
-            && !image.is_empty()
-        {
-            return Some(image);
-        }
-    }
-    let mut cursor = Cursor::of(message);
-    cursor.skip_past("image pull failed for ")?;
-    cursor.until(" because the ").filter(|image| !image.is_empty())
-}
-
-/// ```text
-/// exit := ("exited with " | "exit status " | "exit code " | "exit code: " | "exitCode=") digits
-/// ```
-fn exit_code(message: Text<'_>) -> Option<i32> {
-    const HEADS: [&str; 6] = [
-        "exited with code ",
-        "exited with ",
-        "exit status ",
-        "exit code: ",
-        "exit code ",
-        "exitCode=",
-    ];
-    HEADS.into_iter().find_map(|head| {
-        let mut cursor = Cursor::of(message);
-        cursor.skip_past(head)?;
-        cursor.run(|character| character.is_ascii_digit() || character == '-').raw().parse().ok()
-    })
-}
-
-/// A quoted 64-hex id behind one of `heads`.
-fn quoted_id<'a>(message: Text<'a>, heads: &[&str]) -> Option<Text<'a>> {
-    heads.iter().find_map(|head| {
-        let mut cursor = Cursor::of(message);
-        cursor.skip_past(head)?;
-        cursor.quoted().filter(|id| object::is_long_id(id.raw()))
-    })
 }
 
 /// The lists of a volume time-out. Each is blank-separated and may be empty (G39).

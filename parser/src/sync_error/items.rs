@@ -72,6 +72,11 @@ impl<'a> Items<'a> {
         Self { cursor, whole, is_list, is_done: false, no_more_ends: false }
     }
 
+    /// No list: nothing to count.
+    pub(crate) const fn is_one(&self) -> bool {
+        !self.is_list
+    }
+
     /// The last item, or the list around all of them, has no end.
     pub(crate) fn any_is_cut(mut self) -> bool {
         let mut is_cut = false;
@@ -142,7 +147,7 @@ impl<'a> Items<'a> {
         let mut candidate = None;
         let mut is_end_found = false;
         let mut from = 0;
-        while let Some(string) = next_string(around, from) {
+        while let Some(string) = quoted::next_in(around, from) {
             let is_behind_colon = raw.get(..string.start).is_some_and(|head| head.ends_with(": "));
             if is_behind_colon {
                 let ends_item = !string.is_closed || ends_item(raw, string.end, self.is_list);
@@ -226,37 +231,6 @@ fn cut_short<'a>(
     }
     *cursor = Cursor::of(cursor.rest().with_raw(""));
     Some(SyncFailure { truncated: true, ..item })
-}
-
-/// A quoted string inside a text, by its delimiters.
-#[derive(Clone, Copy)]
-struct StringAt<'a> {
-    start: usize,
-    end: usize,
-    inside: Text<'a>,
-    is_closed: bool,
-}
-
-/// The next string of `around`'s own level at or behind `from`. Each byte is looked at once as long
-/// as the caller goes on from `end`.
-fn next_string(around: Text<'_>, from: usize) -> Option<StringAt<'_>> {
-    let raw = around.raw();
-    let bytes = raw.as_bytes();
-    let delimiter = 1_usize << around.level();
-    let mut from = from;
-    loop {
-        let searched = bytes.get(from..)?;
-        let at = memchr::memchr(b'"', searched)?;
-        let run = searched.get(..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
-        if run + 1 == delimiter {
-            let start = from + at - run;
-            let string = quoted::read(around.with_raw(raw.get(start..)?))?;
-            let end = raw.len() - string.rest.len();
-            let (inside, is_closed) = (string.inside, string.is_closed);
-            return Some(StringAt { start, end, inside, is_closed });
-        }
-        from += at + 1;
-    }
 }
 
 fn ends_item(raw: &str, end: usize, is_in_list: bool) -> bool {
