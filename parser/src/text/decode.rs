@@ -202,7 +202,20 @@ impl<'a> Chars<'a> {
 impl Iterator for Chars<'_> {
     type Item = char;
 
+    #[inline]
     fn next(&mut self) -> Option<char> {
+        // What starts no escape is the same at every level.
+        if !self.holds && matches!(self.base, Base::Plain | Base::Block | Base::Json) {
+            let mut chars = self.rest.chars();
+            match chars.next()? {
+                '\\' => {}
+                '\n' if self.base == Base::Block => {}
+                character => {
+                    self.rest = chars.as_str();
+                    return Some(character);
+                }
+            }
+        }
         self.pull(self.depth)
     }
 }
