@@ -5,6 +5,7 @@
 //! reader (child): libsystemd → entry → frame ══pipe══► journal: frame → Batch → feed → core
 //! ```
 
+pub mod bare;
 pub mod counters;
 mod frame;
 mod lines;
