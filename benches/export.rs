@@ -121,7 +121,8 @@ fn record() -> Record {
         uid: [7; 16],
         time: 1_795_341_600_123_456,
         severity: Severity::Error,
-        body: "StartContainer failed for container app of pod shop/web: CrashLoopBackOff".to_owned(),
+        body: "StartContainer failed for container app of pod shop/web: CrashLoopBackOff"
+            .to_owned(),
         attributes,
         worth: Worth::Failure,
     }

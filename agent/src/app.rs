@@ -65,8 +65,12 @@ async fn live(
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (caught_up, mut is_caught_up) = oneshot::channel();
     let inlets = Inlets { feeds: feeds_in, views: views_in, requests: requests_in };
-    let ends =
-        Ends { caught_up: Some(caught_up), concludes: until == Until::CaughtUp, concluded: None };
+    let (concluded, is_concluded) = oneshot::channel();
+    let ends = Ends {
+        caught_up: Some(caught_up),
+        concludes: until == Until::CaughtUp,
+        concluded: Some(concluded),
+    };
     let core = std::thread::Builder::new()
         .name("core".to_owned())
         .spawn(move || serve(core, inlets, ends))
@@ -91,11 +95,18 @@ async fn live(
 
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
     // moment more would have saved, and all of it within one deadline.
-    let deadline = Instant::now() + limits::DRAIN;
+    let deadline = Instant::now()
+        + match until {
+            Until::Signalled => limits::DRAIN,
+            Until::CaughtUp => limits::DRAIN_ONCE,
+        };
     drop(checker);
     drop(journal);
+    // An error would mean that the core is gone, which its join tells below.
+    let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
-    if tokio::time::timeout_at(deadline, exporter).await.is_err() {
+    let is_delivered = tokio::time::timeout_at(deadline, exporter).await.is_ok();
+    if !is_delivered {
         tracing::warn!("not everything could be delivered in time: it stays in the outbox");
     }
     match tokio::task::spawn_blocking(move || core.join()).await {

@@ -237,3 +237,7 @@ pub const VIEWS: usize = 2;
 
 /// From SIGTERM to the end: less than the 30 s after which Kubernetes kills.
 pub const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// `agent --once` waits so long for its delivery: nobody kills it after 30 s, but a backend that is
+/// away must not hold a script for ever.
+pub const DRAIN_ONCE: std::time::Duration = std::time::Duration::from_secs(300);

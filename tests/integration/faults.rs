@@ -28,14 +28,16 @@ fn signal_reader(agent: &Agent, signal: Signal) {
 }
 
 fn losses<'a>(received: &'a [Received], kind: &str) -> Vec<&'a Received> {
-    let of_kind =
-        |record: &&Received| record.event == "podwhy.loss" && record.text("podwhy.loss.kind") == kind;
+    let of_kind = |record: &&Received| {
+        record.event == "podwhy.loss" && record.text("podwhy.loss.kind") == kind
+    };
     received.iter().filter(of_kind).collect()
 }
 
 #[test]
 fn a_reader_that_is_killed_or_hangs_costs_nothing() {
-    let Some((journald, collector, folder)) = parts("a_reader_that_is_killed_or_hangs_costs_nothing")
+    let Some((journald, collector, folder)) =
+        parts("a_reader_that_is_killed_or_hangs_costs_nothing")
     else {
         return;
     };
@@ -107,9 +109,9 @@ fn what_was_vacuumed_while_the_agent_was_off_is_a_loss_record() {
     let (from, to) = (loss.text("podwhy.loss.from"), loss.text("podwhy.loss.to"));
     assert!(!from.is_empty() && from < to, "a loss says from when to when: {loss:?}");
     assert_eq!(loss.severity, "WARN");
-    let lost = (100..200).map(load::uid).filter(|uid| {
-        received.iter().any(|record| record.text("k8s.pod.uid") == uid)
-    });
+    let lost = (100..200)
+        .map(load::uid)
+        .filter(|uid| received.iter().any(|record| record.text("k8s.pod.uid") == uid));
     assert_eq!(lost.count(), 0, "what was vacuumed cannot have arrived");
 }
 
