@@ -93,8 +93,8 @@ pub fn probe(config: &Config) -> Report {
 
 fn library_found(report: &mut Report, library: &sd::Library, config: &Config) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let file = maps.lines().filter_map(|line| line.split_whitespace().last());
-    let file = file.filter(|path| path.contains("libsystemd.so")).last();
+    let mut files = maps.lines().filter_map(|line| line.split_whitespace().last());
+    let file = files.find(|path| path.contains("libsystemd.so"));
     let real = file.map(std::fs::canonicalize).and_then(Result::ok);
     let found = real.map_or(config.library.clone(), |path| path.display().to_string());
     if library.enumerates_available() {

@@ -270,7 +270,6 @@ impl<'l> Journal<'l> {
     }
 
     /// Goes on to the next entry; false when there is none yet.
-    #[expect(clippy::should_implement_trait, reason = "libsystemd's own word; it lends, fallibly")]
     pub(super) fn next(&mut self) -> Result<bool, Error> {
         self.call("sd_journal_next", self.library.functions.next).map(|moved| moved > 0)
     }
