@@ -30,7 +30,7 @@ pub fn enumerate(root: &Path, matched: bool) -> Result<Seen, String> {
 fn walk(library: &sd::Library, config: &Config, matched: bool) -> Result<Seen, sd::Error> {
     let mut journal = sd::Journal::open_root(library, &config.root)?;
     if matched {
-        Filter::new(Table::new(config).matches()).apply(&mut journal)?;
+        Filter::new(Table::new(&config.units).matches()).apply(&mut journal)?;
     }
     journal.seek_head()?;
     let mut seen = Seen::default();
