@@ -34,7 +34,7 @@ bless:
 
 # Look for input that breaks a parser target (needs nightly and cargo-fuzz).
 fuzz TARGET SECONDS="600":
-    cd parser && fuzz/seed && cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10
+    cd parser && fuzz/seed && cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10 -max_len=4096
 
 # Have real klog write the lines of tests/klog anew (needs Go).
 klog:
