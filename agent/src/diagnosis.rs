@@ -197,10 +197,9 @@ impl Diagnosis {
                 self.meta_changed = true;
                 self.observed(now, *seen, out);
             }
-            // A tick says nothing that the next input would not say as well: not worth a write.
-            Input::Tick => {
-                self.advance(at, out);
-            }
+            // A tick says nothing that the next line would not say as well, and lines of its moment
+            // may still be on their way: it fires and moves nothing.
+            Input::Tick => self.fire_until(self.clock.engine_time(at), out),
             Input::End => {
                 self.advance(at, out);
                 self.meta_changed = true;
