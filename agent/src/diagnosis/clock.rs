@@ -1,7 +1,8 @@
 //! Engine time: never goes back, whatever the node's clock does.
 //!
-//! Inputs carry their source's time. Small steps back are lines out of order. A larger one is a clock that was set back: from there on engine time goes on from where it was,
-//! shifted, until the source's clock has caught up by itself.
+//! Inputs carry their source's time. Small steps back are lines out of order. A larger one is a
+//! clock that was set back: from there on engine time goes on from where it was, shifted, until the
+//! source's clock has caught up by itself.
 
 use crate::source::Micros;
 
@@ -16,10 +17,6 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) const fn now(self) -> Micros {
-        self.now
-    }
-
     /// The source's time at which an engine time is reached.
     pub(super) const fn source_time(self, engine: Micros) -> Micros {
         engine.saturating_sub(self.shift)
@@ -61,7 +58,7 @@ mod tests {
         let mut clock = Clock::default();
         assert_eq!(clock.advance(100 * S), 100 * S);
         assert_eq!(clock.advance(99 * S), 99 * S);
-        assert_eq!(clock.now(), 100 * S);
+        assert_eq!(clock.now, 100 * S);
         assert_eq!(clock.advance(101 * S), 101 * S);
     }
 

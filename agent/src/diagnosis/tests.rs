@@ -31,11 +31,12 @@ const START: Micros = 1_795_384_800_000_000;
 struct Engine {
     diagnosis: Diagnosis,
     out: Output,
+    last: Micros,
 }
 
 impl Engine {
     fn new(repeats: Repeats) -> Self {
-        Self { diagnosis: Diagnosis::new(settings(repeats)), out: Output::default() }
+        Self { diagnosis: Diagnosis::new(settings(repeats)), out: Output::default(), last: START }
     }
 
     /// A line as the journal has it.
@@ -70,11 +71,14 @@ impl Engine {
     }
 
     fn apply(&mut self, at: Micros, input: Input) {
+        if matches!(input, Input::Observed(_) | Input::Tick) {
+            self.last = at;
+        }
         self.diagnosis.apply(at, input, &mut self.out);
     }
 
     fn end(mut self) -> Vec<Record> {
-        let at = self.diagnosis.clock.now();
+        let at = self.last;
         self.apply(at, Input::End);
         self.out.records
     }
@@ -102,7 +106,8 @@ fn line<'a>(origin: Origin, unit: &'a str, text: &'a str, at: Micros) -> Line<'a
 /// `mmdd hh:mm:ss.uuuuuu` in UTC.
 fn klog_time(at: Micros) -> String {
     let text = time::utc(at);
-    format!("{}{} {}", &text[5..7], &text[8..10], &text[11..26])
+    let part = |range| text.get(range).unwrap();
+    format!("{}{} {}", part(5..7), part(8..10), part(11..26))
 }
 
 /// `"Error syncing pod, skipping"` with an error that is not yet quoted.

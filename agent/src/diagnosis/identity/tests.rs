@@ -13,7 +13,7 @@ fn hex(uid: [u8; 16]) -> String {
 }
 
 fn unhex(text: &str) -> [u8; 16] {
-    std::array::from_fn(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
+    std::array::from_fn(|at| u8::from_str_radix(text.get(2 * at..2 * at + 2).unwrap(), 16).unwrap())
 }
 
 fn compute(fields: &[&str]) -> [u8; 16] {
