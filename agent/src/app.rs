@@ -156,7 +156,7 @@ fn follow_journal(
     if !config.journal.enabled {
         return Ok(None);
     }
-    let journal = journal::Config::try_from(&config.journal).map_err(anyhow::Error::msg)?;
+    let journal = journal::Config::from(&config.journal);
     let handle = journal::spawn(journal, from, feeds);
     handle.context("the journal's thread cannot be made").map(Some)
 }
