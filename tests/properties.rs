@@ -88,8 +88,8 @@ proptest! {
     }
 
     #[test]
-    fn a_rendered_sync_error_is_read_back(pod in pod(), items in items(), form in 0..FORMS) {
-        let line = line(&pod, &aggregate(&items), form);
+    fn a_rendered_sync_error_is_read_back(pod in pod(), items in items(), form in 0..FORMS, nested in any::<bool>()) {
+        let line = line(&pod, &aggregate(&items, nested), form);
         let message = parse_from(Origin::Kubelet, &line).expect("a kubelet line");
         prop_assert!(!message.truncated, "{line}");
         let facts = message.facts();
@@ -253,7 +253,7 @@ fn pod() -> impl Strategy<Value = Pod> {
         .prop_map(|(namespace, name, uid)| Pod { namespace, name, uid })
 }
 
-/// Distinct items; nested aggregates arrive flattened, because Go flattens them.
+/// Distinct items.
 fn items() -> impl Strategy<Value = Vec<Item>> {
     prop::collection::vec(item(), 1..5).prop_map(|mut items| {
         for (index, item) in items.iter_mut().enumerate() {
@@ -292,7 +292,8 @@ fn read_items(message: &Message<'_>) -> Vec<Item> {
         .collect()
 }
 
-fn aggregate(items: &[Item]) -> String {
+/// `nested`: what comes behind the first item is a list of its own, as where an error wraps one.
+fn aggregate(items: &[Item], nested: bool) -> String {
     let texts: Vec<String> = items
         .iter()
         .map(|it| {
@@ -300,7 +301,13 @@ fn aggregate(items: &[Item]) -> String {
             format!("failed to {step} for {target} with {}: {}", it.reason, go_quoted(&it.message))
         })
         .collect();
-    if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) }
+    match texts.as_slice() {
+        [only] => only.clone(),
+        [first, rest @ ..] if nested && rest.len() > 1 => {
+            format!("[{first}, [{}]]", rest.join(", "))
+        }
+        all => format!("[{}]", all.join(", ")),
+    }
 }
 
 const FORMS: usize = 4;

@@ -44,14 +44,21 @@ const REASONS: [&str; 24] = [
 /// The items of one error text.
 ///
 /// ```text
-/// err := prefix? ( item | "[" item (", " item)+ "]" ) | other
+/// err  := prefix? ( item | list ) | other
+/// list := "[" part (", " part)+ "]"
+/// part := prefix? ( item | list ) | other
 /// ```
+///
+/// Go flattens lists in lists, but not those that an error wraps: they are flattened here, with one
+/// counter and no stack.
 #[derive(Clone, Debug)]
 pub(crate) struct Items<'a> {
     cursor: Cursor<'a>,
     /// Errors without a clause are told by the whole text, prefix included.
     whole: Text<'a>,
     is_list: bool,
+    /// Lists that were opened and not closed.
+    open: usize,
     is_done: bool,
     /// No string behind here ends an item: looked for once, or a line full of broken items would
     /// take quadratic time.
@@ -69,7 +76,8 @@ impl<'a> Items<'a> {
         if is_list {
             let _ = cursor.eat("[");
         }
-        Self { cursor, whole, is_list, is_done: false, no_more_ends: false }
+        let open = usize::from(is_list);
+        Self { cursor, whole, is_list, open, is_done: false, no_more_ends: false }
     }
 
     /// No list: nothing to count.
@@ -83,7 +91,7 @@ impl<'a> Items<'a> {
         for item in self.by_ref() {
             is_cut |= item.truncated;
         }
-        is_cut || (self.is_list && !self.cursor.raw().starts_with(']'))
+        is_cut || self.open > 0
     }
 
     /// A list's next item begins behind `, `; up to 1.15 with a newline before it (G31).
@@ -92,6 +100,37 @@ impl<'a> Items<'a> {
         let next = raw.trim_start_matches(['\n', '\r', '\t', ' ']);
         let next = next.strip_prefix(',').unwrap_or(next);
         self.cursor = Cursor::of(self.whole.with_raw(next.trim_start_matches([' ', '\n'])));
+    }
+
+    /// Goes to the next item of a list, into and out of lists on the way.
+    fn go_to_item(&mut self) -> Option<()> {
+        loop {
+            self.skip_separator();
+            let raw = self.cursor.raw();
+            if let Some(rest) = raw.strip_prefix(']') {
+                self.open = self.open.saturating_sub(1);
+                if self.open == 0 {
+                    return None;
+                }
+                self.cursor = Cursor::of(self.whole.with_raw(rest));
+            } else if raw.is_empty() {
+                return None;
+            } else if !self.enters_list() {
+                return Some(());
+            }
+        }
+    }
+
+    /// A list of clauses inside of the list, which may have a prefix of its own.
+    fn enters_list(&mut self) -> bool {
+        let mut ahead = self.cursor;
+        while PREFIXES.iter().any(|prefix| ahead.eat(prefix)) {}
+        let is_list = ahead.eat("[") && ahead.raw().starts_with("failed to ");
+        if is_list {
+            self.cursor = ahead;
+            self.open += 1;
+        }
+        is_list
     }
 
     /// What is no clause, up to the next separator outside of quotes and brackets.
@@ -150,7 +189,7 @@ impl<'a> Items<'a> {
         while let Some(string) = quoted::next_in(around, from) {
             let is_behind_colon = raw.get(..string.start).is_some_and(|head| head.ends_with(": "));
             if is_behind_colon {
-                let ends_item = !string.is_closed || ends_item(raw, string.end, self.is_list);
+                let ends_item = !string.is_closed || ends_item(raw, string.end, self.open);
                 if ends_item {
                     candidate = Some(string);
                     is_end_found = true;
@@ -194,15 +233,12 @@ impl<'a> Iterator for Items<'a> {
         if self.is_done {
             return None;
         }
-        if self.is_list {
-            self.skip_separator();
-            let rest = self.cursor.raw();
-            if rest.is_empty() || rest.starts_with(']') {
-                self.is_done = true;
-                return None;
-            }
+        if self.is_list && self.go_to_item().is_none() {
+            self.is_done = true;
+            return None;
         }
         let before = self.cursor;
+        while PREFIXES.iter().any(|prefix| self.cursor.eat(prefix)) {}
         if let Some(item) = self.clause() {
             self.is_done = !self.is_list;
             return Some(item);
@@ -233,15 +269,23 @@ fn cut_short<'a>(
     Some(SyncFailure { truncated: true, ..item })
 }
 
-fn ends_item(raw: &str, end: usize, is_in_list: bool) -> bool {
+/// Behind the string stands what can follow an item inside of `open` lists.
+fn ends_item(raw: &str, end: usize, open: usize) -> bool {
     let rest = raw.get(end..).unwrap_or_default();
-    if !is_in_list {
+    if open == 0 {
         return rest.trim_end().is_empty();
     }
     let rest = rest.trim_start_matches(['\n', '\r']);
-    rest.is_empty()
-        || rest.starts_with(", ")
-        || rest.strip_prefix(']').is_some_and(|rest| rest.trim_end().is_empty())
+    if rest.is_empty() || rest.starts_with(", ") {
+        return true;
+    }
+    let behind = rest.trim_start_matches(']');
+    let closed = rest.len() - behind.len();
+    match closed {
+        0 => false,
+        _ if closed < open => behind.starts_with(", "),
+        _ => closed == open && behind.trim_end().is_empty(),
+    }
 }
 
 /// Up to the `, ` or `]` that ends an item of a list. Volume errors hold `, ` themselves.
