@@ -51,7 +51,7 @@ fn catch_up(root: &std::path::Path, round: usize) -> f64 {
     let sink = Sink::start();
     let config = format!(
         "node_name: bench\nstate: {{ folder: {0}/state }}\n\
-         journal:\n  folders: [{1}/var/log/journal, {1}/run/log/journal]\n  catchup: {{ cpu: 1 }}\n  \
+         journal:\n  root: {1}\n  catchup: {{ cpu: 1 }}\n  \
          first_read: {{ max_age: 365d, max_entries: 100000000 }}\n\
          export: {{ endpoint: \"{2}\", start_jitter: 0s }}\n",
         folder.path().display(),

@@ -76,7 +76,7 @@ impl Bench {
         let sink = Sink::start();
         let config = format!(
             "node_name: bench\nstate: {{ folder: {0}/state }}\n\
-             journal: {{ folders: [{1}/var/log/journal, {1}/run/log/journal] }}\n\
+             journal: {{ root: {1} }}\n\
              diagnosis: {{ repeats: every }}\n\
              export: {{ endpoint: \"{2}\", start_jitter: 0s }}\n",
             folder.path().display(),

@@ -46,7 +46,7 @@ impl Setup {
         format!(
             "node_name: {}\n\
              state: {{ folder: {folder}/state }}\n\
-             journal:\n  folders: [{root}/run/log/journal, {root}/var/log/journal]\n  \
+             journal:\n  root: {root}\n  \
              catchup: {{ cpu: 1 }}\n\
              diagnosis: {{ repeats: every }}\n\
              node:\n  interval: 1s\n  cni:\n    runtime: containerd\n    \

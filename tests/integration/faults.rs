@@ -68,6 +68,7 @@ fn a_journal_file_truncated_under_the_reader_is_told_and_the_agent_goes_on() {
     (0..200).for_each(|number| node.fail(number));
     wait_for_pods(&collector, 0..200, SOON);
     // The file has been read to its end and is still mapped.
+    node.flush();
     journald.sync();
     journald.rotate();
     for file in journald.files().iter().filter(|file| **file != journald.active_file()) {
@@ -94,9 +95,11 @@ fn what_was_vacuumed_while_the_agent_was_off_is_a_loss_record() {
     assert!(agent.terminate().success());
 
     (100..200).for_each(|number| node.fail(number));
+    node.flush();
     journald.sync();
     journald.rotate();
     (200..300).for_each(|number| node.fail(number));
+    node.flush();
     journald.sync();
     journald.vacuum(1);
     let mut agent = setup.start();

@@ -90,6 +90,12 @@ impl Node {
         ));
     }
 
+    /// Returns when everything so far is on its way to journald.
+    pub fn flush(&mut self) {
+        self.kubelet.flush();
+        self.containerd.flush();
+    }
+
     /// A line that is no failure, as most lines are.
     pub fn chat(&mut self, number: usize) {
         let pod = format!("shop/web-{number}");

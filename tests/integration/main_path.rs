@@ -245,6 +245,7 @@ fn o11_fifty_kills_lose_nothing_and_leave_the_same_end_state() {
 fn settle(journald: &Journald, node: &mut Node, number: usize, collectors: &[&Collector]) {
     wait::reached(Duration::from_secs(4), || false);
     node.fail(number - number % 8 + 8);
+    node.flush();
     journald.sync();
     for collector in collectors {
         wait_for_pods(collector, number - number % 8 + 8..number - number % 8 + 9, SOON);
