@@ -15,3 +15,4 @@ mod commands;
 mod faults;
 mod journal;
 mod main_path;
+mod recordings;
