@@ -37,11 +37,8 @@ fn every_failure_of_a_recorded_node_arrives_once() {
             for record in collector.received() {
                 if record.event == "podwhy.sync_failure" {
                     let word = |name: &str| record.text(name).to_owned();
-                    let key = (
-                        word("podwhy.sync.step"),
-                        word("podwhy.sync.reason"),
-                        word("k8s.pod.uid"),
-                    );
+                    let key =
+                        (word("podwhy.sync.step"), word("podwhy.sync.reason"), word("k8s.pod.uid"));
                     *arrived.entry(key).or_default() += 1;
                 }
             }
@@ -61,7 +58,8 @@ fn every_failure_of_a_recorded_node_arrives_once() {
 
 /// Unit and text of every entry of the kubelet and containerd.
 fn recorded(scenario: &str) -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(scenario);
+    let folder =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(scenario);
     let export = std::fs::read(folder.join("journal.export")).unwrap_or_else(|_| {
         let packed = std::fs::read(folder.join("journal.export.gz")).expect("the recording");
         let mut bytes = Vec::new();
