@@ -44,8 +44,7 @@ fn make(path: &Path, entries: usize) {
         - i64::try_from(entries).unwrap_or(i64::MAX) * SPACING_MICROS;
     {
         let mut input = std::io::BufWriter::new(remote.stdin.take().expect("its input"));
-        for number in 0..entries {
-            let fields = &pattern[number % pattern.len()];
+        for (number, fields) in (0..entries).zip(pattern.iter().cycle()) {
             let micros = start + i64::try_from(number).unwrap_or(0) * SPACING_MICROS;
             input.write_all(entry(fields, micros, number).as_bytes()).expect("it reads");
         }

@@ -303,11 +303,9 @@ fn take(core: &mut Core, feeds: &mut mpsc::Receiver<Feed>, first: Feed, ends: &m
         let Some(feed) = next else { return };
         let is_caught_up = matches!(feed, Feed::CaughtUp(_));
         core.feed(feed);
-        if is_caught_up {
-            if let Some(caught_up) = ends.caught_up.take() {
-                // Nobody need wait for it.
-                let _ = caught_up.send(());
-            }
+        if is_caught_up && let Some(caught_up) = ends.caught_up.take() {
+            // Nobody need wait for it.
+            let _ = caught_up.send(());
         }
         next = feeds.try_recv().ok();
     }

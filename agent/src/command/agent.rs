@@ -14,7 +14,7 @@ use crate::{app, config, telemetry};
 /// one it prints: text on a terminal, JSON lines otherwise. Ends on SIGTERM or SIGINT, after what was
 /// read has been delivered or ten seconds have passed; what is left waits in the state folder.
 #[derive(Debug, Args)]
-pub struct Agent {
+pub(super) struct Agent {
     /// Configuration file [default: $PODWHY_CONFIG, else /etc/podwhy/config.yaml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub struct Agent {
 }
 
 /// Runs the agent to its end.
-pub fn run(arguments: &Agent) -> ExitCode {
+pub(super) fn run(arguments: &Agent) -> ExitCode {
     let environment = config::environment();
     let loaded = match config::load(arguments.config.as_deref(), &environment, &arguments.set) {
         Ok(loaded) => loaded,

@@ -154,7 +154,7 @@ impl<W: Write> Printing<W> {
             if waiting.print_before(join.oldest_number(), &mut self.out)? && is_live {
                 self.out.flush()?;
             }
-            if self.shows_progress && input.lines() % PROGRESS_LINES == 0 {
+            if self.shows_progress && input.lines().is_multiple_of(PROGRESS_LINES) {
                 self.progress(self.lines + input.lines());
             }
         };

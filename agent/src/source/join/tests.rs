@@ -412,7 +412,7 @@ proptest! {
         ),
     ) {
         let (mut join, mut physical) = (Join::new(), 0);
-        let count = lines.len() as u32;
+        let count = u32::try_from(lines.len()).unwrap();
         for (text, stream, cut, at) in &lines {
             let line = Line { stream: *stream, cut: *cut, at: *at, ..line(text) };
             join.push(line, &mut |joined| physical += joined.lines);
