@@ -2,6 +2,13 @@
 //!
 //! `cargo build --release -p podwhy && cargo bench -p benches --bench latency`
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a measurement that cannot be made ends with what was missing"
+)]
+#![expect(unreachable_pub, unexpected_cfgs, reason = "shared with the integration tests")]
+
 #[path = "../tests/integration/journald.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod journald;
@@ -189,7 +196,6 @@ fn share(sorted: &[f64], share: f64) -> f64 {
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-#[expect(clippy::print_stdout, reason = "a benchmark's table is its output")]
 fn say(text: &str) {
     println!("{text}");
 }

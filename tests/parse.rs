@@ -1,5 +1,10 @@
 //! `podwhy parse` as a command: every `tests/parse/*.in` gives its `.jsonl`, and whole recordings
 //! give the same failures in each of their forms. `UPDATE_EXPECT=1` writes the expectations anew.
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "all of this is a test: what is not there fails it"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

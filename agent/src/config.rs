@@ -104,7 +104,7 @@ pub fn load(
     Ok(Loaded { config, path, warnings, environment })
 }
 
-/// Reads one file's text, without environment and without [`validate`].
+/// Reads one file's text, without environment and without validating its values.
 ///
 /// # Errors
 /// Names the line and the field.

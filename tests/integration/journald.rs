@@ -62,7 +62,7 @@ pub fn write_program(path: &Path, script: &str) {
 }
 
 /// What differs between the journals that tests need.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     /// Kept over a reboot, in `var/log/journal`, else only in `run/log/journal`.
     pub persistent: bool,
@@ -72,12 +72,6 @@ pub struct Settings {
     pub file_mib_max: u32,
     /// See `file_mib_max`.
     pub use_mib_max: u32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { persistent: false, burst: 0, file_mib_max: 0, use_mib_max: 0 }
-    }
 }
 
 /// A running journald, ended when dropped.

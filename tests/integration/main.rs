@@ -1,5 +1,12 @@
 //! The built program against real parts: a journald, a Collector. One module per part or story.
 #![expect(unreachable_pub, reason = "the modules are shared by all tests of this binary")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "all of this is a test: what is not there fails it"
+)]
+#![expect(clippy::print_stdout, reason = "a test that cannot run says so by name")]
 #![expect(dead_code, reason = "the parts offer more than the tests so far ask for")]
 
 // The parts.
