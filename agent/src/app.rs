@@ -81,15 +81,23 @@ async fn live(
         .context("the thread that looks at the node cannot be made")?;
 
     let (drain, draining) = watch::channel(None);
-    let exporter =
-        tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));
+    let port = Port::new(requests, committed);
+    let mut exporter = tokio::spawn(deliver(destination, identity, port, draining));
 
+    let mut fault = None;
+    let mut is_delivered = false;
     tokio::select! {
         signal = shutdown::signalled() => {
             tracing::info!(signal = signal.context("signals cannot be awaited")?, "ending");
         }
         Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
             tracing::info!("everything that the sources hold has been read");
+        }
+        why = nothing_to_read(journal.as_ref()), if until == Until::CaughtUp => fault = Some(why),
+        // What was not printed stays in the outbox.
+        ended = &mut exporter => {
+            is_delivered = true;
+            fault = ended.context("the exporter panicked: this is a fault of podwhy")?;
         }
     }
 
@@ -105,12 +113,11 @@ async fn live(
     // An error would mean that the core is gone, which its join tells below.
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
-    let is_delivered = tokio::time::timeout_at(deadline, exporter).await.is_ok();
-    if !is_delivered {
+    if !is_delivered && tokio::time::timeout_at(deadline, exporter).await.is_err() {
         tracing::warn!("not everything could be delivered in time: it stays in the outbox");
     }
     match tokio::task::spawn_blocking(move || core.join()).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => fault.map_or(Ok(()), |why| Err(anyhow::Error::msg(why))),
         _ => anyhow::bail!("the core's thread panicked: this is a fault of podwhy"),
     }
 }
@@ -161,6 +168,19 @@ fn follow_journal(
     handle.context("the journal's thread cannot be made").map(Some)
 }
 
+/// Comes back when the journal will not be caught up with, with the reason.
+async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
+    let Some(journal) = journal else {
+        return "nothing to read: journal.enabled is false".to_owned();
+    };
+    loop {
+        if let journal::State::Unavailable(why) = journal.state() {
+            return format!("the journal cannot be read: {why}");
+        }
+        tokio::time::sleep(limits::SOURCE_LOOK).await;
+    }
+}
+
 /// Opens the outbox; while another process has it, waits, which is what an update in place needs.
 /// `None` when the agent was told to end meanwhile.
 async fn open_outbox(state: &config::State) -> anyhow::Result<Option<Outbox>> {
@@ -198,29 +218,61 @@ fn tell_start(start: &Start, folder: &Path) {
             tracing::error!(%folder, moved_to = %moved_to.display(), why, "the outbox was damaged: set aside, begun anew from the journal by time");
         }
         Start::Memory { why } => {
-            tracing::error!(%folder, why, "degraded: nothing is durable until the state folder works");
+            tracing::error!(%folder, why, "degraded: nothing is durable until the state folder works: make it writable, or set state.folder");
         }
     }
 }
 
+/// Ends early, with the reason where it is a fault, only where the output is gone.
 async fn deliver(
     destination: export::Config,
     identity: Identity,
     port: Port,
-    draining: export::Shutdown,
-) {
-    if destination.endpoint.is_none() {
+    mut draining: export::Shutdown,
+) -> Option<String> {
+    let Ok(Some(url)) = destination.url() else {
         let is_terminal = std::io::stdout().is_terminal();
         let style = terminal::Style::of(is_terminal, std::env::var("NO_COLOR").ok().as_deref());
-        if let Err(error) = terminal::run(std::io::stdout(), style, port, draining).await {
-            tracing::info!(%error, "nobody reads the output any more");
-        }
-        return;
+        return match terminal::run(std::io::stdout(), style, port, draining).await {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                tracing::info!("nobody reads the output any more: ending");
+                None
+            }
+            Err(error) => Some(format!("the output cannot be written: {error}")),
+            Ok(()) => None,
+        };
+    };
+    // What may be shown: no user information, no query.
+    let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
+    tracing::info!(destination = destination.name, place, "records are sent");
+    if let Some(exporter) = exporter(destination, &identity, &mut draining).await {
+        exporter.run(port, draining).await;
     }
+    None
+}
+
+/// Files with certificates and credentials may come later than the agent: tried until they are
+/// there. `None` when the agent ends first.
+async fn exporter(
+    destination: export::Config,
+    identity: &Identity,
+    draining: &mut export::Shutdown,
+) -> Option<Exporter> {
     let stats = Arc::new(export::Stats::default());
-    match Exporter::new(destination, &identity, stats) {
-        Ok(exporter) => exporter.run(port, draining).await,
-        Err(error) => tracing::error!(%error, "records are kept, not sent"),
+    let mut told = String::new();
+    loop {
+        let why = match Exporter::new(destination.clone(), identity, Arc::clone(&stats)) {
+            Ok(exporter) => return Some(exporter),
+            Err(error) => error.to_string(),
+        };
+        if why != told {
+            tracing::error!(why, "records are kept, not sent, until this is mended");
+            told = why;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(limits::CREDENTIALS_LOOK) => {}
+            _ = draining.changed() => return None,
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::{config as config_file, export};
+
 mod agent;
 mod check;
 mod config;
@@ -35,7 +37,7 @@ Start here:
   podwhy demo                          a recorded node, broken on purpose, in half a minute
   journalctl -u kubelet | podwhy parse every sync failure of this node as one JSON line
   podwhy check                         what the agent could read on this machine
-  podwhy agent                         the node agent (prints, or sends to OTEL_EXPORTER_OTLP_ENDPOINT)
+  podwhy agent                         the node agent: prints, or sends to an OTLP endpoint
 
 Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 64 bad configuration.";
 
@@ -66,15 +68,28 @@ fn setting(text: &str) -> Result<(String, String), String> {
     Ok((field.trim().to_owned(), value.to_owned()))
 }
 
+/// What types and the file's own rules cannot say: whether the destination can work, with the
+/// standard variables over it, and what is odd about those.
+fn destination(loaded: &config_file::Loaded) -> Result<Vec<String>, export::ConfigError> {
+    let (destination, odd) = export::Config::of(&loaded.config.export, &loaded.environment);
+    destination.url().map(|_| odd)
+}
+
 /// Says what went wrong.
 #[expect(clippy::print_stderr, reason = "commands talk to people; what went wrong goes here")]
 fn complain(what: &impl std::fmt::Display) {
     eprintln!("podwhy: {what}");
 }
 
-/// Writes a result. A reader that has seen enough (`| head`) is no failure.
-fn say(text: &str) {
+/// Writes a result and gives its exit code. A reader that has seen enough (`| head`) is no failure.
+fn say(text: &str, code: u8) -> u8 {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    let _reader_is_gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format_args!("cannot write the output: {error}"));
+            FAILED
+        }
+        _ => code,
+    }
 }

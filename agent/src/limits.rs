@@ -133,6 +133,9 @@ pub const PAUSE_EQUAL_ANSWERS: u32 = 10;
 /// taken to be the destination's: a wrong URL that answers 400 must not cost every record.
 pub const REFUSED_IN_A_ROW: u32 = 3;
 
+/// How often `agent --once` asks whether the journal can be read at all.
+pub const SOURCE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// How often files with certificates and headers are looked at for a change.
 pub const CREDENTIALS_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -81,11 +81,11 @@ pub fn start(config: Config) {
 }
 
 /// Libraries are held one level back: at `debug` their wire chatter hides ours, and it may hold
-/// headers.
+/// headers. The certificate verifier would tell each try as an error; delivery tells it once.
 fn filter(level: LogLevel) -> EnvFilter {
     let own = level.level();
     let others = if own <= Level::WARN { own } else { Level::WARN };
-    EnvFilter::new(format!("{others},podwhy={own}"))
+    EnvFilter::new(format!("{others},podwhy={own},rustls_platform_verifier=off"))
 }
 
 #[cfg(test)]
@@ -94,7 +94,13 @@ mod tests {
 
     #[test]
     fn libraries_stay_quiet_whatever_our_own_level() {
-        assert_eq!(filter(LogLevel::Debug).to_string(), "podwhy=debug,warn");
-        assert_eq!(filter(LogLevel::Error).to_string(), "podwhy=error,error");
+        assert_eq!(
+            filter(LogLevel::Debug).to_string(),
+            "rustls_platform_verifier=off,podwhy=debug,warn"
+        );
+        assert_eq!(
+            filter(LogLevel::Error).to_string(),
+            "rustls_platform_verifier=off,podwhy=error,error"
+        );
     }
 }

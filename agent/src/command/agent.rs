@@ -42,6 +42,10 @@ pub(super) fn run(arguments: &Agent) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    if let Err(error) = super::destination(&loaded) {
+        super::complain(&error);
+        return BAD_CONFIGURATION.into();
+    }
     let until = if arguments.once { app::Until::CaughtUp } else { app::Until::Signalled };
     match app::run(&loaded.config, &loaded.environment, until) {
         Ok(()) => DONE.into(),

@@ -94,12 +94,12 @@ pub(super) fn run(arguments: &Check) -> ExitCode {
         complain(&format_args!("warning: {warning}"));
     }
     let findings = findings(&loaded);
-    say(&match arguments.output {
+    let is_failed = findings.iter().any(|finding| finding.status == Status::Failed);
+    let shown = match arguments.output {
         Output::Text => text(&findings),
         Output::Json => json(&findings),
-    });
-    let is_failed = findings.iter().any(|finding| finding.status == Status::Failed);
-    if is_failed { FAILED.into() } else { DONE.into() }
+    };
+    say(&shown, if is_failed { FAILED } else { DONE }).into()
 }
 
 fn findings(loaded: &config::Loaded) -> Vec<Finding> {

@@ -42,44 +42,47 @@ struct Sources {
 }
 
 pub(super) fn run(arguments: &Config) -> ExitCode {
-    match &arguments.what {
+    let code = match &arguments.what {
         What::Print { effective: false, sources } if sources.file.is_none() => {
-            say(config::DEFAULT_YAML);
-            DONE.into()
+            say(config::DEFAULT_YAML, DONE)
         }
         What::Print { sources, .. } => with(sources, |loaded| {
-            let effective = config::effective(&loaded.config)?;
-            say(&effective);
-            Ok(())
+            config::effective(&loaded.config).map(|effective| say(&effective, DONE))
         }),
-        What::Check { sources } => with(sources, |loaded| {
-            let file = match &loaded.path {
-                Some(path) => path.display().to_string(),
-                None => "no file, the defaults".to_owned(),
-            };
-            say(&format!("{file}: ok\n"));
-            Ok(())
-        }),
-    }
+        What::Check { sources } => with(sources, check),
+    };
+    code.into()
 }
 
-fn with(sources: &Sources, show: impl Fn(&config::Loaded) -> anyhow::Result<()>) -> ExitCode {
+fn check(loaded: &config::Loaded) -> anyhow::Result<u8> {
+    match super::destination(loaded) {
+        Err(error) => {
+            complain(&error);
+            return Ok(BAD_CONFIGURATION);
+        }
+        Ok(odd) => odd.iter().for_each(|odd| complain(&format_args!("warning: {odd}"))),
+    }
+    let file = match &loaded.path {
+        Some(path) => path.display().to_string(),
+        None => "no file, the defaults".to_owned(),
+    };
+    Ok(say(&format!("{file}: ok\n"), DONE))
+}
+
+fn with(sources: &Sources, show: impl Fn(&config::Loaded) -> anyhow::Result<u8>) -> u8 {
     match config::load(sources.file.as_deref(), &config::environment(), &sources.set) {
         Err(error) => {
             complain(&error);
-            BAD_CONFIGURATION.into()
+            BAD_CONFIGURATION
         }
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 complain(&format_args!("warning: {warning}"));
             }
-            match show(&loaded) {
-                Ok(()) => DONE.into(),
-                Err(error) => {
-                    complain(&format_args!("{error:#}"));
-                    FAILED.into()
-                }
-            }
+            show(&loaded).unwrap_or_else(|error| {
+                complain(&format_args!("{error:#}"));
+                FAILED
+            })
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Exporter<T = OtlpHttp> {
     refused_in_a_row: u32,
     /// The batch of which every record was refused, by its oldest record, and how often.
     suspect: Option<(u64, u32)>,
+    /// It was told that nothing gets through at present.
+    has_told_trouble: bool,
 }
 
 impl Exporter {
@@ -78,6 +80,7 @@ impl<T: Transport> Exporter<T> {
             backoff: Backoff::default(),
             refused_in_a_row: 0,
             suspect: None,
+            has_told_trouble: false,
         }
     }
 
@@ -195,12 +198,7 @@ impl<T: Transport> Exporter<T> {
                 Verdict::Retry { after } => {
                     self.stats.batch(BatchResult::Retried);
                     let wait = self.backoff.next(after);
-                    tracing::debug!(
-                        destination = self.name,
-                        answer = told,
-                        wait_ms = wait.as_millis(),
-                        "tried again later"
-                    );
+                    self.tell_trouble(&told, wait);
                     line.wait(wait, true).await?;
                     self.transport.refresh();
                 }
@@ -254,10 +252,26 @@ impl<T: Transport> Exporter<T> {
         self.park(line, part, Some(rejected), &why).await
     }
 
+    /// Once for each time that nothing gets through, whatever the answers in between.
+    fn tell_trouble(&mut self, answer: &str, wait: Duration) {
+        if std::mem::replace(&mut self.has_told_trouble, true) {
+            let wait_ms = wait.as_millis();
+            tracing::debug!(destination = self.name, answer, wait_ms, "tried again later");
+            return;
+        }
+        tracing::warn!(
+            destination = self.name,
+            answer,
+            "nothing gets through to the destination; its records are kept and tried again. If it \
+             lasts, look at its address, the network and the certificate: podwhy check"
+        );
+    }
+
     /// The destination works.
     fn settled(&mut self) {
         self.backoff.reset();
-        if self.stats.paused().is_some() {
+        let was_in_trouble = std::mem::take(&mut self.has_told_trouble);
+        if was_in_trouble || self.stats.paused().is_some() {
             self.stats.set_paused(None);
             tracing::info!(destination = self.name, "the destination takes records again");
         }
@@ -298,7 +312,8 @@ impl<T: Transport> Exporter<T> {
             tracing::warn!(
                 destination = self.name,
                 answer = why,
-                "the destination refuses; its records are kept and it is asked once a minute"
+                "the destination refuses; its records are kept and it is asked once a minute. Look \
+                 at its path and the credentials: podwhy check"
             );
             self.stats.set_paused(Some(why.to_owned()));
         }

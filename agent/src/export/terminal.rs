@@ -1,6 +1,7 @@
 //! Records on standard output, when no endpoint is set: text for people, JSON lines for programs.
 //! What was printed counts as delivered.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{Pending, Port, Request, Shutdown, encode};
@@ -65,7 +66,7 @@ fn print(out: &mut impl Write, style: Style, records: &[Pending]) -> io::Result<
         // What this release did not write is no use to a reader either.
         let Some(record) = encode::decode(&record.bytes) else { continue };
         let line = match style {
-            Style::Json => escaped(&record::to_json(&record).to_string()),
+            Style::Json => escaped(&record::to_json(&record).to_string()).into_owned(),
             Style::Text { colour } => text(&record, colour),
         };
         writeln!(out, "{line}")?;
@@ -106,15 +107,19 @@ fn printable(text: &str) -> String {
 
 /// JSON escapes only the older controls by itself; the others can stand in strings alone, so that
 /// escaping them loses nothing.
-fn escaped(json: &str) -> String {
-    json.chars().fold(String::with_capacity(json.len()), |mut line, c| {
+pub(crate) fn escaped(json: &str) -> Cow<'_, str> {
+    if json.is_ascii() && !json.contains('\u{7f}') || !json.contains(steers) {
+        return Cow::Borrowed(json);
+    }
+    let line = json.chars().fold(String::with_capacity(json.len()), |mut line, c| {
         if steers(c) {
             line.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             line.push(c);
         }
         line
-    })
+    });
+    Cow::Owned(line)
 }
 
 /// Whether a terminal may take the character as a command.

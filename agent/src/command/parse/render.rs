@@ -2,6 +2,7 @@
 
 use podwhy_parser::{Component, Facts, Format, Frame, Kind, Severity, SyncFailure, Text};
 
+use crate::export::terminal::escaped;
 use crate::observation::time::Resolved;
 use crate::source::join::Joined;
 use crate::source::{Line, Micros};
@@ -36,7 +37,8 @@ pub(super) fn message(
 
 fn append(out: &mut Vec<u8>, object: &impl serde::Serialize) {
     // Writing strings and numbers into memory cannot fail.
-    if serde_json::to_writer(&mut *out, object).is_ok() {
+    if let Ok(line) = serde_json::to_string(object) {
+        out.extend_from_slice(escaped(&line).as_bytes());
         out.push(b'\n');
     }
 }

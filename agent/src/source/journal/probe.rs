@@ -77,8 +77,8 @@ pub fn probe(config: &Config) -> Report {
         }
     };
     library_found(&mut report, &library, config);
-    let files = folders(&mut report, config);
-    compression(&mut report, &files);
+    report.requirements.push(folders(config));
+    compression(&mut report, &readable_files(config));
     match place::open(&library, config) {
         Ok(mut journal) => units(&mut report, &mut journal, config),
         Err(_) => report.add(
@@ -106,49 +106,55 @@ fn library_found(report: &mut Report, library: &sd::Library, config: &Config) {
     }
 }
 
-/// The folders and the journal files in them that can be read.
-fn folders(report: &mut Report, config: &Config) -> Vec<PathBuf> {
-    let (mut readable, mut found, mut denied) = (vec![], vec![], false);
+/// Whether there are journal files, and whether they can be read. Opens no journal.
+pub(super) fn folders(config: &Config) -> Requirement {
+    let (mut readable, mut found, mut denied) = (0, vec![], false);
     for folder in place::folder_paths(config) {
-        let mut unreadable = 0;
         match journal_files(&folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 found.push(format!("{}: not there", folder.display()));
-                continue;
             }
             Err(error) => {
                 denied |= error.kind() == ErrorKind::PermissionDenied;
                 found.push(format!("{}: {error}", folder.display()));
-                continue;
             }
             Ok(files) => {
-                for file in files {
-                    match File::open(&file) {
-                        Ok(_) => readable.push(file),
-                        Err(_) => unreadable += 1,
-                    }
-                }
+                let here = files.iter().filter(|file| File::open(file).is_ok()).count();
+                let unreadable = files.len() - here;
+                readable += here;
+                denied |= unreadable > 0;
+                let not = match unreadable {
+                    0 => String::new(),
+                    unreadable => format!(", {unreadable} unreadable"),
+                };
+                found.push(format!("{}: {here} files{not}", folder.display()));
             }
         }
-        denied |= unreadable > 0;
-        let here = readable.iter().filter(|file| file.starts_with(&folder)).count();
-        let not = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
-        found.push(format!("{}: {here} files{not}", folder.display()));
     }
     let fix = match denied {
-        true => Some("run as root or with CAP_DAC_READ_SEARCH, or join the group systemd-journal"),
-        false => Some(
+        true => "run as root or with CAP_DAC_READ_SEARCH, or join the group systemd-journal",
+        false => {
             "mount the host's /var/log and /run/log/journal; if the node has no journald, \
-             set journal.enabled to false and read log files",
-        ),
+             set journal.enabled to false and read log files"
+        }
     };
-    let status = match (readable.is_empty(), denied) {
-        (true, _) => Status::Failed,
-        (false, true) => Status::Degraded,
-        (false, false) => Status::Met,
+    let status = match (readable, denied) {
+        (0, _) => Status::Failed,
+        (_, true) => Status::Degraded,
+        (_, false) => Status::Met,
     };
-    report.add("journal folders", status, found.join("; "), fix.filter(|_| status != Status::Met));
-    readable
+    Requirement {
+        name: "journal folders",
+        status,
+        found: found.join("; "),
+        fix: (status != Status::Met).then(|| fix.to_owned()),
+    }
+}
+
+fn readable_files(config: &Config) -> Vec<PathBuf> {
+    let folders = place::folder_paths(config);
+    let files = folders.iter().filter_map(|folder| journal_files(folder).ok()).flatten();
+    files.filter(|file| File::open(file).is_ok()).collect()
 }
 
 fn journal_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

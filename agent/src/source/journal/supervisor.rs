@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::frame::{self, Assembler, Frame, Note};
 use super::lines::{Batch, Pool};
 use super::losses::Losses;
+use super::probe::{self, Status};
 use super::{Config, Counters, From, Request, SOURCE, State, reader};
 use crate::limits;
 use crate::source::{Feed, Loss, LossKind, Micros, Outlet, Position, Refusal};
@@ -92,6 +93,7 @@ impl Supervisor {
     }
 
     pub(super) fn run(mut self) {
+        self.tell_unreadable();
         loop {
             let started = Instant::now();
             let end = self.run_child();
@@ -113,6 +115,28 @@ impl Supervisor {
 
     fn enter(&self, state: State) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// libsystemd passes over what it may not read, and over folders that are missing, in silence.
+    fn tell_unreadable(&self) {
+        let lacking = probe::folders(&self.config);
+        match lacking.status {
+            Status::Met => {}
+            Status::Degraded => {
+                tracing::warn!(
+                    found = lacking.found,
+                    fix = lacking.fix,
+                    "a part of the journal cannot be read"
+                );
+            }
+            Status::Failed => {
+                tracing::error!(
+                    found = lacking.found,
+                    fix = lacking.fix,
+                    "no journal can be read here so far; it is looked for again and again"
+                );
+            }
+        }
     }
 
     fn unavailable(&mut self, why: String) -> Result<(), Stopped> {
@@ -240,6 +264,8 @@ impl Supervisor {
         command.env_clear();
         let kept = |name: &str| name == "LD_LIBRARY_PATH" || name.starts_with("PODWHY_TEST_FAULT_");
         command.envs(std::env::vars().filter(|(name, _)| kept(name)));
+        // Ctrl-C reaches a whole group: the agent ends its reader itself, in order.
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn()?;
         if let Some(output) = &child.stdout {
