@@ -4,7 +4,7 @@
 
 use nom::{IResult, Parser};
 
-use crate::{Text, quoted};
+use crate::{Text, find, quoted};
 
 /// A place in a text. Literals hold neither quotes nor backslashes, so they look the same at every
 /// level.
@@ -32,6 +32,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `literal`, if it stands here.
+    #[inline]
     pub(crate) fn eat(&mut self, literal: &str) -> bool {
         match self.raw().strip_prefix(literal) {
             Some(rest) => {
@@ -56,9 +57,8 @@ impl<'a> Cursor<'a> {
 
     /// The text up to `literal`, which is taken too.
     pub(crate) fn until(&mut self, literal: &str) -> Option<Text<'a>> {
-        let at = find(self.raw(), literal)?;
-        let before = self.raw().get(..at)?;
-        self.go(self.raw().get(at + literal.len()..)?);
+        let (before, rest) = find::split(self.raw(), literal)?;
+        self.go(rest);
         Some(self.text.with_raw(before))
     }
 
@@ -85,15 +85,6 @@ impl<'a> Cursor<'a> {
         self.go(rest);
         Some(output)
     }
-}
-
-/// Where a short literal stands. A searcher takes longer to build than most messages to look
-/// through; time is O(length × literal).
-fn find(raw: &str, literal: &str) -> Option<usize> {
-    let first = literal.as_bytes().first()?;
-    memchr::memchr_iter(*first, raw.as_bytes()).find(|at| {
-        raw.as_bytes().get(*at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()))
-    })
 }
 
 /// A quoted string of `around`'s level, as a nom production.

@@ -6,6 +6,7 @@ pub(crate) mod pairs;
 pub(crate) mod wrapped;
 
 use crate::message::{Component, Ends, Format, Frame, Message, Severity, Stamp};
+use crate::stamp::template::{Template, two};
 use crate::{Text, klog_json, kubelet, quoted};
 
 /// What a header says.
@@ -127,8 +128,7 @@ fn header(line: &str) -> Option<Header<'_>> {
 /// Bytes of severity, date and time, with the blank behind them.
 const FIXED: usize = 22;
 
-/// Severity, date and time, looked at eight bytes at a time: what differs from a template of zeros
-/// is the digit itself.
+/// Date and time behind the severity.
 #[inline]
 fn fixed_stamp(fixed: &[u8; FIXED]) -> Option<Stamp> {
     let (date, rest) = fixed.split_first_chunk::<8>()?;
@@ -138,7 +138,6 @@ fn fixed_stamp(fixed: &[u8; FIXED]) -> Option<Stamp> {
     let [_, m1, m2, d1, d2, _, h1, h2] = date;
     let [_, n1, n2, _, s1, s2, _, _] = clock;
     let [_, u1, u2, u3, u4, u5, u6, _] = fraction;
-    let two = |tens: u8, ones: u8| tens * 10 + ones;
     let (month, day) = (two(m1, m2), two(d1, d2));
     let (hour, minute, second) = (two(h1, h2), two(n1, n2), two(s1, s2));
     let micros =
@@ -156,45 +155,6 @@ fn fixed_stamp(fixed: &[u8; FIXED]) -> Option<Stamp> {
 const DATE: Template = Template::of(*b"_0000 00");
 const CLOCK: Template = Template::of(*b":00:00.0");
 const FRACTION: Template = Template::of(*b".000000 ");
-
-/// Eight bytes: `0` stands for any digit, `_` for a byte that the caller knows.
-struct Template {
-    bytes: u64,
-    /// Ones where the byte counts.
-    known: u64,
-    /// How far each byte may be from the template's, as what is missing to 128: a digit up to 9,
-    /// anything else not at all.
-    room: u64,
-}
-
-impl Template {
-    #[expect(clippy::indexing_slicing, reason = "runs at compile time, where a panic is an error")]
-    const fn of(template: [u8; 8]) -> Self {
-        let (mut known, mut room) = ([0xff; 8], [0x7f; 8]);
-        let mut at = 0;
-        while at < 8 {
-            match template[at] {
-                b'_' => known[at] = 0,
-                b'0' => room[at] = 0x76,
-                _ => {}
-            }
-            at += 1;
-        }
-        Self {
-            bytes: u64::from_le_bytes(template),
-            known: u64::from_le_bytes(known),
-            room: u64::from_le_bytes(room),
-        }
-    }
-
-    /// The digits at their places.
-    #[inline]
-    const fn digits(&self, bytes: [u8; 8]) -> Option<[u8; 8]> {
-        let digits = (u64::from_le_bytes(bytes) ^ self.bytes) & self.known;
-        let over = ((digits & 0x7f7f_7f7f_7f7f_7f7f) + self.room) | digits;
-        if over & 0x8080_8080_8080_8080 == 0 { Some(digits.to_le_bytes()) } else { None }
-    }
-}
 
 /// Digits, not too many for their type, and what follows them.
 #[inline]

@@ -16,7 +16,7 @@ mod volume;
 use crate::klog::pairs::Pairs;
 use crate::message::{Ends, Format, Frame, Message, Severity, What};
 use crate::object::Pods;
-use crate::{Facts, Failures, Text};
+use crate::{Facts, Failures, Text, find};
 
 pub(crate) use volume::error_of_detail;
 
@@ -61,13 +61,12 @@ pub(crate) fn json(message: Message<'_>) -> Message<'_> {
 
 /// `HandleErrorWithContext` keeps the caller's message, but the logger's name tells it (G52).
 fn of_own_message(tail: Text<'_>) -> What {
-    const LOGGER: &[u8] = b"UnhandledError";
-    match memchr::memmem::find(tail.raw().as_bytes(), LOGGER) {
-        Some(_) if names_logger(tail) => match unhandled(Pairs::of_text(tail)) {
-            What::UnhandledError => What::Unknown,
-            what => what,
-        },
-        _ => What::Unknown,
+    if !find::holds(tail.raw(), "UnhandledError") || !names_logger(tail) {
+        return What::Unknown;
+    }
+    match unhandled(Pairs::of_text(tail)) {
+        What::UnhandledError => What::Unknown,
+        what => what,
     }
 }
 

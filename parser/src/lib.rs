@@ -12,6 +12,7 @@ pub mod cri_log;
 mod crio;
 mod cursor;
 pub mod docker;
+mod find;
 mod journald;
 mod json;
 mod kernel;

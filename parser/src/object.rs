@@ -2,7 +2,7 @@
 //!
 //! Owns `name_ns(uid)`, `ns/name`, objects and id dumps; maps nothing to anything.
 
-use crate::{PodRef, Text, cursor::Cursor, quoted};
+use crate::{PodRef, Text, cursor::Cursor, find, quoted};
 
 mod cgroup;
 mod metadata;
@@ -21,13 +21,12 @@ const LONGEST_NAME: usize = 253 + 1 + 63;
 
 /// A UUID, or the 32-hex manifest hash of a static pod (G46).
 pub(crate) fn is_uid(raw: &str) -> bool {
-    let hex = |byte: u8| byte.is_ascii_hexdigit();
+    // Counting looks at many bytes at a time.
+    let hex_digits = || raw.bytes().filter(u8::is_ascii_hexdigit).count();
+    let is_dash = |at: usize| raw.as_bytes().get(at) == Some(&b'-');
     match raw.len() {
-        36 => raw.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => hex(byte),
-        }),
-        32 => raw.bytes().all(hex),
+        36 => [8, 13, 18, 23].into_iter().all(is_dash) && hex_digits() == 32,
+        32 => hex_digits() == 32,
         _ => false,
     }
 }
@@ -39,7 +38,7 @@ pub(crate) fn filled(text: Option<Text<'_>>) -> Option<Text<'_>> {
 
 /// A container or sandbox id: 64 hex.
 pub(crate) fn is_long_id(raw: &str) -> bool {
-    raw.len() == 64 && raw.bytes().all(|byte| byte.is_ascii_hexdigit())
+    raw.len() == 64 && raw.bytes().filter(u8::is_ascii_hexdigit).count() == 64
 }
 
 const fn is_of_name(byte: u8) -> bool {
@@ -61,7 +60,9 @@ pub(crate) fn pod_format(text: Text<'_>) -> Option<PodRef<'_>> {
         None => (raw, None),
     };
     let (name, namespace) = head.rsplit_once('_')?;
-    let is_name = |part: &str| !part.is_empty() && part.bytes().all(is_of_name);
+    let is_name = |part: &str| {
+        !part.is_empty() && part.bytes().filter(|byte| is_of_name(*byte)).count() == part.len()
+    };
     if !is_name(name) || !is_name(namespace) {
         return None;
     }
@@ -131,7 +132,7 @@ pub(crate) fn find_pod(text: Text<'_>) -> Option<PodRef<'_>> {
 /// ```
 pub(crate) fn field<'a>(text: Text<'a>, name: &str) -> Option<Text<'a>> {
     let raw = text.raw();
-    memchr::memmem::find_iter(raw.as_bytes(), name.as_bytes()).find_map(|at| {
+    find::each(raw, name).find_map(|at| {
         let before = raw.as_bytes().get(..at)?.last()?;
         if !matches!(before, b'{' | b' ' | b',' | b'"') {
             return None;
@@ -168,7 +169,7 @@ pub(crate) fn container_id(text: Text<'_>) -> Option<Text<'_>> {
     if raw.starts_with(['{', '&']) {
         return field(text, "ID").filter(|id| !id.is_empty());
     }
-    let id = raw.split_once("://").map_or(raw, |(_, id)| id);
+    let id = find::split(raw, "://").map_or(raw, |(_, id)| id);
     (!id.is_empty() && !matches!(id, "<nil>" | "null")).then(|| text.with_raw(id))
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Owns nothing but the cutting, for readers that pass texts on; a `Cursor` is for those that walk.
 
-use memchr::memmem;
-
-use crate::{Text, quoted};
+use crate::{Text, find, quoted};
 
 /// A Go string that stood at the beginning of a text.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +21,13 @@ impl<'a> Text<'a> {
 
     /// What stands before and behind the first `delimiter`.
     pub(crate) fn cut(self, delimiter: &str) -> Option<(Self, Self)> {
-        let at = memmem::find(self.raw().as_bytes(), delimiter.as_bytes())?;
-        let (before, rest) = self.raw().split_at_checked(at)?;
-        Some((self.with_raw(before), self.with_raw(rest.strip_prefix(delimiter)?)))
+        let (before, rest) = find::split(self.raw(), delimiter)?;
+        Some((self.with_raw(before), self.with_raw(rest)))
     }
 
     /// What stands before and behind the last `delimiter`.
     pub(crate) fn cut_last(self, delimiter: &str) -> Option<(Self, Self)> {
-        let at = memmem::rfind(self.raw().as_bytes(), delimiter.as_bytes())?;
+        let at = find::find_last(self.raw(), delimiter)?;
         let (before, rest) = self.raw().split_at_checked(at)?;
         Some((self.with_raw(before), self.with_raw(rest.strip_prefix(delimiter)?)))
     }

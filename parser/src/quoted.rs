@@ -29,7 +29,11 @@ pub(crate) fn read<'a>(text: Text<'a>) -> Option<Quoted<'a>> {
 }
 
 /// The delimiter of `level` is `2^level − 1` backslashes and a quote (§5.3).
+#[inline]
 pub(crate) fn open(raw: &str, level: u32) -> Option<&str> {
+    if level == 0 {
+        return raw.strip_prefix('"');
+    }
     let escapes = (1_usize << level.min(31)) - 1;
     let (before, rest) = raw.split_at_checked(escapes)?;
     let rest = rest.strip_prefix('"')?;
@@ -40,21 +44,17 @@ pub(crate) fn open(raw: &str, level: u32) -> Option<&str> {
 /// rest begins.
 ///
 /// A quote behind a run of backslashes closes when `run + 1` is a multiple of `2^level` and
-/// `(run + 1) / 2^level − 1` is even; odd is a quote of the inside. Each run is counted once.
+/// `(run + 1) / 2^level − 1` is even; odd is a quote of the inside: `run + 1` ends in just `level`
+/// zeros. Each run is counted once.
 pub(crate) fn close(content: &str, level: u32) -> Option<(usize, usize)> {
     let unit = 1_usize << level.min(31);
     let bytes = content.as_bytes();
     let mut from = 0;
-    loop {
-        let searched = bytes.get(from..)?;
-        let at = memchr::memchr(b'"', searched)?;
-        let run = searched.get(..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
-        let weight = run + 1;
-        from += at + 1;
-        if weight % unit == 0 && (weight / unit) % 2 == 1 {
-            return Some((from - unit, from));
-        }
-    }
+    memchr::memchr_iter(b'"', bytes).find_map(|at| {
+        let run = bytes.get(from..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+        from = at + 1;
+        ((run + 1).trailing_zeros() == level).then_some((from - unit, from))
+    })
 }
 
 /// A quoted string inside a text, by its delimiters.

@@ -12,10 +12,12 @@ use crate::Stamp;
 
 mod duration;
 mod month;
+pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use duration::seconds;
+use template::Template;
 
 /// A stamp with a full date, and how it was spelled: that tells the writers apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,14 +124,50 @@ pub(crate) fn klog(input: &str) -> IResult<&str, Stamp> {
 /// civil := yyyy-mm-dd ("T" | " ") hh:mm:ss ("." digit{1,9})? ("Z" | ("+" | "-") hh ":"? mm)?
 /// ```
 pub(crate) fn civil(input: &str) -> IResult<&str, Civil> {
-    let (rest, (year, month, day)) = date(input)?;
-    let (rest, separator) = one_of("T ").parse(rest)?;
-    let (rest, (hour, minute, second)) = clock(rest)?;
+    let Some((date, separator, clock, rest)) = date_and_clock(input) else {
+        return mismatch(input);
+    };
+    let ((year, month, day), (hour, minute, second)) = (date, clock);
     let (rest, (nanos, fraction_digits)) = fraction(rest)?;
-    let (rest, offset_seconds) = opt(zone).parse(rest)?;
+    let (rest, offset_seconds) = match rest.as_bytes() {
+        [b'Z', ..] => (rest.get(1..).unwrap_or_default(), Some(0)),
+        _ => opt(zone).parse(rest)?,
+    };
     let stamp = Stamp::Civil { year, month, day, hour, minute, second, nanos, offset_seconds };
     let has_zone = offset_seconds.is_some();
     Ok((rest, Civil { stamp, separator, fraction_digits, has_zone }))
+}
+
+type Date = (i16, u8, u8);
+type Clock = (u8, u8, u8);
+
+/// The first 19 bytes of a civil time stand at fixed places.
+#[inline]
+fn date_and_clock(input: &str) -> Option<(Date, char, Clock, &str)> {
+    const DATE: Template = Template::of(*b"0000-00-");
+    const DAY: Template = Template::of(*b"-00_00:0");
+    const CLOCK: Template = Template::of(*b"00:00:00");
+    use template::two;
+
+    let (fixed, _) = input.as_bytes().split_first_chunk::<19>()?;
+    let (first, behind) = fixed.split_first_chunk::<8>()?;
+    let [y1, y2, y3, y4, _, m1, m2, _] = DATE.digits(*first)?;
+    let (_, middle) = fixed.split_first_chunk::<7>()?;
+    let [_, d1, d2, _, ..] = DAY.digits(*middle.first_chunk::<8>()?)?;
+    let [h1, h2, _, n1, n2, _, s1, s2] = CLOCK.digits(*fixed.last_chunk::<8>()?)?;
+    let separator = match behind {
+        [_, _, b'T', ..] => 'T',
+        [_, _, b' ', ..] => ' ',
+        _ => return None,
+    };
+    let year = i16::from(two(y1, y2)) * 100 + i16::from(two(y3, y4));
+    let (month, day) = (two(m1, m2), two(d1, d2));
+    let (hour, minute, second) = (two(h1, h2), two(n1, n2), two(s1, s2));
+    let is_day = (1..=12).contains(&month) && day >= 1 && day <= last_day(month, Some(year));
+    // 60 is a leap second.
+    let is_time = hour <= 23 && minute <= 59 && second <= 60;
+    let rest = input.get(fixed.len()..)?;
+    (is_day && is_time).then_some(((year, month, day), separator, (hour, minute, second), rest))
 }
 
 /// Go's `Time.String`, with the monotonic reading that `time.Now` leaves in it.
@@ -247,10 +285,11 @@ fn clock(input: &str) -> IResult<&str, (u8, u8, u8)> {
 /// Nanoseconds and how many digits said so; no fraction is 0 of 0.
 fn fraction(input: &str) -> IResult<&str, (u32, usize)> {
     let Some(rest) = input.strip_prefix('.') else { return Ok((input, (0, 0))) };
-    let (rest, text) = number_text(rest)?;
-    if text.len() > 9 {
+    let length = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let Some((text, rest)) = rest.split_at_checked(length).filter(|_| (1..=9).contains(&length))
+    else {
         return mismatch(input);
-    }
+    };
     match u32::try_from(scaled(text, 9)) {
         Ok(nanos) => Ok((rest, (nanos, text.len()))),
         Err(_) => mismatch(input),

@@ -26,10 +26,10 @@ pub(super) fn of<'a>(message: &Message<'a>) -> Facts<'a> {
 /// Without what the failures add: those are made from these.
 pub(super) fn of_line<'a>(message: &Message<'a>) -> Facts<'a> {
     let mut facts = Facts::default();
-    let mut pairs = kubelet::pairs(message).peekable();
+    let mut pairs = kubelet::pairs(message);
     while let Some((key, value)) = pairs.next() {
         // Half a name is another name: of a value that was cut only words are kept.
-        let is_cut = message.truncated && pairs.peek().is_none();
+        let is_cut = message.truncated && pairs.clone().next().is_none();
         if !is_cut || matches!(key, "err" | "error" | "message" | "output") {
             read_pair(&mut facts, key, value.text());
         }

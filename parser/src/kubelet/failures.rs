@@ -5,7 +5,7 @@
 use super::{facts, handle_error, is_printf, legacy, volume};
 use crate::json::Members;
 use crate::message::{Format, Kind, Message, What};
-use crate::{Failures, SyncFailure, Text};
+use crate::{Failures, SyncFailure, Text, kubelet};
 
 pub(super) fn of<'a>(message: &Message<'a>) -> Failures<'a> {
     // A device's failed operation is a failure too, of no pod.
@@ -65,14 +65,22 @@ fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {
             None => Failures::none(),
         };
     }
-    let Some(error) = facts::value(message, "err") else {
+    // The last of a key counts (G18).
+    let is_json = message.frame.format == Format::KlogJson;
+    let (mut error, mut causes) = (None, None);
+    for (key, value) in kubelet::pairs(message) {
+        match key {
+            "err" => error = Some(value.text()),
+            "errCauses" if is_json => causes = Some(value.text()),
+            _ => {}
+        }
+    }
+    let Some(error) = error else {
         return match legacy::error_syncing_pod(message.text) {
             Some(line) => Failures::of(line.error),
             None => Failures::none(),
         };
     };
-    let is_json = message.frame.format == Format::KlogJson;
-    let causes = is_json.then(|| facts::value(message, "errCauses")).flatten();
     causes
         .and_then(|causes| Failures::of_causes(causes.raw()))
         .unwrap_or_else(|| Failures::of(error))

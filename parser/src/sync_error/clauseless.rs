@@ -3,7 +3,7 @@
 //! Owns the table; matches at the start of the text, never inside it.
 
 use super::SyncFailure;
-use crate::Text;
+use crate::{Text, find};
 
 /// ```text
 /// other := one of the beginnings below, then any text
@@ -56,6 +56,6 @@ fn step(raw: &str) -> Option<(&'static str, Option<&'static str>)> {
 
 /// `<kubelet root>/pods/<uid>…: <errno>`: the path comes first and holds no blank.
 fn is_of_pod_directory(rest: &str) -> bool {
-    let path = rest.split_once(": ").map_or(rest, |(path, _)| path);
+    let path = find::split(rest, ": ").map_or(rest, |(path, _)| path);
     path.starts_with('/') && path.contains("/pods/")
 }

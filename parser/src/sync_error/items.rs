@@ -7,7 +7,7 @@ use nom::bytes::complete::tag;
 
 use super::{SyncFailure, clauseless};
 use crate::cursor::{Cursor, quoted_in};
-use crate::{Text, quoted};
+use crate::{Text, find, quoted};
 
 /// What can stand before the first item (G32), and the step of what then is no clause.
 const PREFIXES: [&str; 3] =
@@ -206,13 +206,13 @@ impl<'a> Items<'a> {
         let Some(string) = candidate else {
             // No message: the line ended in the reason.
             self.cursor = Cursor::of(around.with_raw(""));
-            let reason = raw.split_once(": ").map(|(reason, _)| around.with_raw(reason));
+            let reason = find::split(raw, ": ").map(|(reason, _)| around.with_raw(reason));
             return SyncFailure { reason, truncated: true, ..item };
         };
         self.cursor = Cursor::of(around.with_raw(raw.get(string.end..).unwrap_or_default()));
         let reason = raw.get(..string.start - 2).unwrap_or_default();
         let mut message = string.inside;
-        let reason = match reason.split_once(": ") {
+        let reason = match find::split(reason, ": ") {
             Some((word, detail)) if REASONS.contains(&word) => {
                 if message.is_empty() {
                     message = around.with_raw(detail);

@@ -2,7 +2,7 @@
 //!
 //! Owns the words before them. One pass over the quotes, one over the letter x.
 
-use crate::{Facts, Text, object, quoted};
+use crate::{Facts, Text, find, object, quoted};
 
 /// ```text
 /// mention := … ("image " | "image tag " | "resolve reference ") Q(image)
@@ -29,7 +29,7 @@ pub(super) fn read<'a>(message: Text<'a>, facts: &mut Facts<'a>) {
             }
         }
     }
-    if facts.image.is_none() {
+    if facts.image.is_none() && find::holds(raw, "image pull failed for ") {
         facts.image = image_of_failed_pull(message);
     }
 }

@@ -36,12 +36,46 @@ impl<'a> Chars<'a> {
             if !self.holds {
                 let run = self.clean_run();
                 out.write_str(run)?;
+                if self.short_escape(out)? {
+                    continue;
+                }
             }
             match self.next() {
                 Some(character) => out.write_char(character)?,
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Decodes backslashes before a quote or a control letter through all levels at once: each level
+    /// halves the run, and one of an odd run belongs to the letter. `false` takes nothing.
+    fn short_escape(&mut self, out: &mut dyn fmt::Write) -> Result<bool, fmt::Error> {
+        let bytes = self.rest.as_bytes();
+        let mut run = bytes.iter().take_while(|byte| **byte == b'\\').count();
+        let Some(last) = bytes.get(run).filter(|_| run > 0) else { return Ok(false) };
+        let mut character = match last {
+            b'"' | b'n' | b't' | b'r' => char::from(*last),
+            _ => return Ok(false),
+        };
+        let Some(behind) = self.rest.get(run + 1..) else { return Ok(false) };
+        for _ in 0..self.depth + u8::from(self.base == Base::Json) {
+            if run % 2 == 1 {
+                character = match character {
+                    '"' => '"',
+                    'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    _ => return Ok(false),
+                };
+            }
+            run /= 2;
+        }
+        self.rest = behind;
+        for _ in 0..run {
+            out.write_char('\\')?;
+        }
+        out.write_char(character)?;
+        Ok(true)
     }
 
     /// Takes the characters up to the next one that has a meaning at any level.
