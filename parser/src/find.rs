@@ -36,6 +36,13 @@ pub(crate) fn split<'a>(text: &'a str, needle: &str) -> Option<(&'a str, &'a str
     Some((before, rest.get(needle.len()..)?))
 }
 
+/// What stands before and behind the last `needle`.
+#[inline]
+pub(crate) fn split_last<'a>(text: &'a str, needle: &str) -> Option<(&'a str, &'a str)> {
+    let (before, rest) = text.split_at_checked(find_last(text, needle)?)?;
+    Some((before, rest.get(needle.len()..)?))
+}
+
 /// `needle` stands somewhere.
 #[inline]
 pub(crate) fn holds(text: &str, needle: &str) -> bool {

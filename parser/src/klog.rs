@@ -54,7 +54,10 @@ pub(crate) fn parse<'a>(text: Text<'a>, component: Component) -> Option<Message<
 /// ```
 #[inline]
 pub(crate) fn of_kubelet(line: &str) -> Option<Message<'_>> {
-    parse(Text::plain(line), Component::Kubelet).or_else(|| unusual(line))
+    match line.as_bytes().first()? {
+        b'I' | b'W' | b'E' | b'F' => parse(Text::plain(line), Component::Kubelet),
+        _ => unusual(line),
+    }
 }
 
 fn unusual(line: &str) -> Option<Message<'_>> {
@@ -94,14 +97,14 @@ fn header(line: &str) -> Option<Header<'_>> {
     }
     let (pid, rest) = leading_number(rest)?;
     let [b' ', path @ ..] = rest else { return None };
-    let (mut file, mut rest) = (path.len(), path);
+    let mut name = path;
     // The file's name begins behind the last slash, and ends at the colon.
-    let (file_end, at) = loop {
-        match rest {
-            [b':', behind @ ..] => break (rest.len(), behind),
-            [b'/', behind @ ..] => (file, rest) = (behind.len(), behind),
-            [b' ' | b']', ..] | [] => return None,
-            [_, behind @ ..] => rest = behind,
+    let (length, at) = loop {
+        let length = name.iter().position(|byte| ends_name(*byte))?;
+        match name.split_at_checked(length)?.1 {
+            [b':', at @ ..] => break (length, at),
+            [b'/', behind @ ..] => name = behind,
+            _ => return None,
         }
     };
     let (at, rest) = leading_number(at)?;
@@ -112,7 +115,8 @@ fn header(line: &str) -> Option<Header<'_>> {
         _ => return None,
     };
     let message = line.get(line.len() - message.len()..)?;
-    let file = line.get(line.len() - file..line.len() - file_end)?;
+    let start = line.len() - name.len();
+    let file = line.get(start..start + length)?;
     let severity_text = line.get(..1)?;
     (!file.is_empty()).then_some(Header {
         severity,
@@ -123,6 +127,11 @@ fn header(line: &str) -> Option<Header<'_>> {
         line: at,
         message,
     })
+}
+
+/// Most bytes of a name are small letters: one comparison.
+const fn ends_name(byte: u8) -> bool {
+    byte <= b']' && matches!(byte, b':' | b'/' | b' ' | b']')
 }
 
 /// Bytes of severity, date and time, with the blank behind them.

@@ -45,6 +45,20 @@ const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')
 }
 
+/// A byte of `name_ns`, looked up: messages are searched for it byte by byte.
+fn is_of_pod(byte: u8) -> bool {
+    static OF_POD: [bool; 256] = {
+        let mut of_pod = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            of_pod[byte as usize] = is_of_name(byte) || byte == b'_';
+            byte += 1;
+        }
+        of_pod
+    };
+    OF_POD.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
 /// The whole text is a pod.
 ///
 /// ```text
@@ -114,14 +128,15 @@ pub(crate) fn find_pod(text: Text<'_>) -> Option<PodRef<'_>> {
             (rest.starts_with(')') && is_uid(uid)).then_some(uid)
         })?;
         let before = raw.as_bytes().get(..at)?;
-        let length = before
-            .iter()
-            .rev()
-            .take(LONGEST_NAME)
-            .take_while(|byte| is_of_name(**byte) || **byte == b'_')
-            .count();
-        let start = at - length;
-        pod_format(text.with_raw(raw.get(start..at + 1 + uid.len() + 1)?))
+        let longest = before.get(at.saturating_sub(LONGEST_NAME)..)?;
+        let length = longest.iter().rev().take_while(|byte| is_of_pod(**byte)).count();
+        let (name, namespace) = raw.get(at - length..at)?.rsplit_once('_')?;
+        let is_pod = !name.is_empty() && !namespace.is_empty() && !name.contains('_');
+        is_pod.then(|| PodRef {
+            namespace: Some(text.with_raw(namespace)),
+            name: Some(text.with_raw(name)),
+            uid: Some(text.with_raw(uid)),
+        })
     })
 }
 

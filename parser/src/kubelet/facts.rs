@@ -5,7 +5,7 @@
 use super::{eviction, handle_error, is_printf, legacy, probe, sync_loop, volume};
 use crate::message::{Format, Message, What};
 use crate::object::Pods;
-use crate::{Facts, PodRef, Text, kubelet, object, stamp};
+use crate::{Facts, Failures, PodRef, Text, kubelet, object, stamp};
 
 /// The last value of `key` (G18).
 pub(super) fn value<'a>(message: &Message<'a>, key: &str) -> Option<Text<'a>> {
@@ -68,7 +68,13 @@ fn read_failures<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
         What::ErrorSyncingPod | What::SyncErrorRepeated | What::KillPodFailed
     );
     if carries_sync_error {
-        for failure in super::failures::of(message).take(MOST_FAILURES_LOOKED_AT) {
+        // The pairs of a text line were walked through already.
+        let is_text = message.frame.format == Format::KlogStructured && !message.truncated;
+        let failures = match facts.error {
+            Some(error) if is_text && message.what == What::ErrorSyncingPod => Failures::of(error),
+            _ => super::failures::of(message),
+        };
+        for failure in failures.take(MOST_FAILURES_LOOKED_AT) {
             adopt(facts, failure.facts());
         }
     } else if let Some(error) = facts.error

@@ -5,7 +5,7 @@
 use super::{facts, handle_error, is_printf, legacy, volume};
 use crate::json::Members;
 use crate::message::{Format, Kind, Message, What};
-use crate::{Failures, SyncFailure, Text, kubelet};
+use crate::{Failures, SyncFailure, Text, find, kubelet};
 
 pub(super) fn of<'a>(message: &Message<'a>) -> Failures<'a> {
     // A device's failed operation is a failure too, of no pod.
@@ -67,10 +67,17 @@ fn error_syncing_pod<'a>(message: &Message<'a>) -> Failures<'a> {
     }
     // The last of a key counts (G18).
     let is_json = message.frame.format == Format::KlogJson;
+    // What stands once in the whole tail is no other pair's key.
+    let is_only = !is_json && find::each(message.tail.raw(), "err=").nth(1).is_none();
     let (mut error, mut causes) = (None, None);
     for (key, value) in kubelet::pairs(message) {
         match key {
-            "err" => error = Some(value.text()),
+            "err" => {
+                error = Some(value.text());
+                if is_only {
+                    break;
+                }
+            }
             "errCauses" if is_json => causes = Some(value.text()),
             _ => {}
         }

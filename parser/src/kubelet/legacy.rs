@@ -17,11 +17,17 @@ pub(super) fn classify(text: Text<'_>) -> What {
     if raw.starts_with("Error syncing pod ") && error_syncing_pod(text).is_some() {
         return What::ErrorSyncingPod;
     }
+    // Which file can know a line shows in its first letter.
+    let of_letter = || match raw.as_bytes().first()? {
+        b'[' | b'c' | b'f' | b'i' => handle_error::classify(text),
+        b'e' => handle_error::classify(text).or_else(|| eviction::classify(text)),
+        b'p' => eviction::classify(text),
+        b'L' | b'R' => probe::classify(text),
+        b'S' => probe::classify(text).or_else(|| sync_loop::classify(text)),
+        _ => None,
+    };
     volume::classify(text)
-        .or_else(|| handle_error::classify(text))
-        .or_else(|| probe::classify(text))
-        .or_else(|| sync_loop::classify(text))
-        .or_else(|| eviction::classify(text))
+        .or_else(of_letter)
         .or_else(|| beginnings::of(raw).map(|beginning| beginning.what))
         .unwrap_or(What::Unknown)
 }

@@ -4,7 +4,7 @@
 
 use crate::cursor::Cursor;
 use crate::message::What;
-use crate::{Facts, PodRef, SyncFailure, Text, object, stamp};
+use crate::{Facts, PodRef, SyncFailure, Text, find, object, stamp};
 
 /// Words that a volume line's text begins with, beside `Operation for "`.
 const OPERATIONS: [&str; 15] = [
@@ -25,6 +25,12 @@ const OPERATIONS: [&str; 15] = [
     "Verified volume is safe to detach",
 ];
 
+/// Most lines differ in their first letter already.
+fn is_operation(raw: &str) -> bool {
+    let first = raw.as_bytes().first();
+    OPERATIONS.iter().any(|word| word.as_bytes().first() == first && raw.starts_with(word))
+}
+
 /// The production of a volume line, printf or the message of a structured one.
 pub(super) fn classify(text: Text<'_>) -> Option<What> {
     let raw = text.raw();
@@ -34,7 +40,7 @@ pub(super) fn classify(text: Text<'_>) -> Option<What> {
             false => What::DeviceOperationFailed,
         }),
         b'o' | b'M' | b'A' | b'D' | b'U' | b'E' | b'V' | b'C' | b'k' => {
-            if OPERATIONS.iter().any(|word| raw.starts_with(word)) {
+            if is_operation(raw) {
                 return Some(of_operation(text));
             }
             related(text)
@@ -196,7 +202,7 @@ fn uid_of_key(key: Text<'_>) -> Option<Text<'_>> {
             cursor.quoted()?
         }
         None => {
-            let (_, rest) = key.raw().rsplit_once(" podName:")?;
+            let (_, rest) = find::split_last(key.raw(), " podName:")?;
             key.with_raw(rest.split_once(' ').map_or(rest, |(uid, _)| uid).trim_end_matches('}'))
         }
     };
@@ -270,6 +276,5 @@ impl<'a> Detail<'a> {
 /// The error inside a detail, for whoever looks for the innermost words.
 pub(crate) fn error_of_detail(text: Text<'_>) -> Option<Text<'_>> {
     // Cheap refusal: every detail names an operation first.
-    let is_operation = OPERATIONS.iter().any(|word| text.raw().starts_with(word));
-    is_operation.then(|| Detail::of(text)).flatten()?.error
+    is_operation(text.raw()).then(|| Detail::of(text)).flatten()?.error
 }
