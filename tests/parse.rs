@@ -218,3 +218,20 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
+
+#[test]
+fn o25_what_would_steer_a_terminal_is_escaped_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubelet.log");
+    let said = "pull \u{9b}31m \u{202e} \u{7f} password=shown";
+    let line = format!(
+        "E1122 10:00:00.123456    1234 pod_workers.go:1324] \"Error syncing pod, skipping\" \
+         err=\"failed to \\\"StartContainer\\\" for \\\"app\\\" with ErrImagePull: \\\"{said}\\\"\" \
+         pod=\"shop/web-0\" podUID=\"0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11\"\n"
+    );
+    fs::write(&file, line).unwrap();
+    let output = run(&[file.to_str().unwrap()]);
+    let printed = str::from_utf8(&output.stdout).unwrap();
+    assert!(!printed.contains(['\u{9b}', '\u{202e}', '\u{7f}']), "{printed:?}");
+    assert_eq!(objects(&output)[0]["message"], said);
+}

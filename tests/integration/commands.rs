@@ -173,6 +173,62 @@ fn the_broken_pod_networks_of_real_nodes_are_told_apart() {
     assert_eq!(network(), "configured, plugins present");
 }
 
+/// `agent` with a state folder of its own, until it ends.
+fn agent(arguments: &[&str], state: &Path) -> Command {
+    let mut command = podwhy(&["agent", "--set", "log.format=json"]);
+    command.arg("--set").arg(format!("state.folder={}", state.display()));
+    command.arg("--set").arg(format!("journal.root={}", state.join("no-root").display()));
+    command.args(arguments);
+    command
+}
+
+#[test]
+fn reading_once_what_cannot_be_read_ends_with_the_reason() {
+    let state = tempfile::tempdir().expect("a folder");
+    for (setting, reason) in [
+        ("journal.library=/nonexistent", "install libsystemd0"),
+        ("journal.enabled=false", "journal.enabled is false"),
+    ] {
+        let output = agent(&["--once", "--set", setting], state.path()).output().expect("it runs");
+        let (_, stderr) = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{setting}: {stderr}");
+        assert!(stderr.contains(reason), "{setting}: {stderr}");
+    }
+}
+
+#[test]
+fn an_agent_without_any_journal_says_what_it_looked_for_and_what_to_do() {
+    let state = tempfile::tempdir().expect("a folder");
+    let output = agent(&["--once"], state.path()).output().expect("it runs");
+    let (_, stderr) = text(&output);
+    for words in ["no journal can be read", "no-root/run/log/journal: not there", "mount"] {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_cannot_work_is_bad_configuration() {
+    let state = tempfile::tempdir().expect("a folder");
+    let set = [("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
+    for mut command in [agent(&["--once"], state.path()), podwhy(&["config", "check"])] {
+        let output = command.envs(set).output().expect("it runs");
+        let (stdout, stderr) = text(&output);
+        assert_eq!(output.status.code(), Some(64), "{stdout}{stderr}");
+        assert!(stderr.contains("write it as http://host:4318"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_agent_whose_output_nobody_reads_ends() {
+    let state = tempfile::tempdir().expect("a folder");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = agent(&[], state.path()).stdout(writer).output().expect("it runs");
+    let (_, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("nobody reads the output any more"), "{stderr}");
+}
+
 fn put_program(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(path, "elf").expect("a file");

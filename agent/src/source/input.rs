@@ -157,10 +157,21 @@ impl Form {
     }
 }
 
+/// What files that are no text begin with, and what to do with them.
+const FOREIGN: [(&[u8], &str); 4] = [
+    (b"LPKSHHRH", "this is a journal file: journalctl --file FILE -o export | podwhy parse"),
+    (b"\xfd7zXZ\0", "compressed with xz: xz -dc FILE | podwhy parse"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: zstd -dc FILE | podwhy parse"),
+    (b"BZh", "compressed with bzip2: bzip2 -dc FILE | podwhy parse"),
+];
+
 /// Looks at the magic number, so that a rotated `.gz` is read under any name.
 fn decompressed(mut input: Box<dyn Read + Send>) -> io::Result<Bytes> {
-    let head = head_of(&mut input, 2)?;
-    let is_gzip = head == [0x1f, 0x8b];
+    let head = head_of(&mut input, 8)?;
+    if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, *what));
+    }
+    let is_gzip = head.starts_with(&[0x1f, 0x8b]);
     let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(input));
     let whole = if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { whole };
     sniffable(whole)

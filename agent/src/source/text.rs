@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead};
 
+use podwhy_parser::cri_log::{self, Stream};
 use podwhy_parser::{Origin, Stamp};
 
 use super::input::Physical;
@@ -25,12 +26,20 @@ pub(crate) struct Text<R> {
     calendar: Calendar,
     boot: u64,
     text: String,
+    /// Whether the last line of standard output, and of standard error, goes on in its next (G66).
+    goes_on: [bool; 2],
 }
 
 impl<R: BufRead> Text<R> {
     /// `written` is when the input was last written to, as far as anybody knows.
     pub(crate) fn new(lines: Physical<R>, written: Micros) -> Self {
-        Self { lines, calendar: Calendar::before(written), boot: 0, text: String::new() }
+        Self {
+            lines,
+            calendar: Calendar::before(written),
+            boot: 0,
+            text: String::new(),
+            goes_on: [false; 2],
+        }
     }
 
     pub(crate) const fn lines(&self) -> u64 {
@@ -55,6 +64,14 @@ impl<R: BufRead> Text<R> {
         }
         let prefix = Prefix::of(whole);
         let text = prefix.as_ref().map_or(whole, |prefix| prefix.rest);
+        let pod = if prefix.is_none() { pod_log(whole) } else { None };
+        let text = match &pod {
+            // The first piece keeps its frame; the joiner puts the others' content behind it.
+            Some(pod) if std::mem::replace(of(&mut self.goes_on, pod.stream), pod.is_partial) => {
+                pod.content
+            }
+            _ => text,
+        };
         let stamp = prefix.as_ref().map_or_else(|| own_stamp(whole), |prefix| Some(prefix.stamp));
         let (at, dated) = self.calendar.resolve(stamp);
         sink(Line {
@@ -64,16 +81,34 @@ impl<R: BufRead> Text<R> {
                 .and_then(|prefix| origin::of_identifier(prefix.identifier))
                 .unwrap_or(Origin::Any),
             unit: "",
-            stream: prefix.as_ref().map_or_else(|| raw_stream(whole), Prefix::stream),
+            stream: match (&prefix, &pod) {
+                (Some(prefix), _) => prefix.stream(),
+                (None, Some(pod)) => stream_id(&[b"pod", &[pod.stream as u8]]),
+                (None, None) => raw_stream(whole),
+            },
             pid: prefix.and_then(|prefix| prefix.pid),
             at,
             dated,
             boot: self.boot,
-            cut: piece.cut,
+            cut: piece.cut || pod.is_some_and(|pod| pod.is_partial),
             number: piece.number,
         });
         Ok(true)
     }
+}
+
+const fn of(both: &mut [bool; 2], stream: Stream) -> &mut bool {
+    let [out, error] = both;
+    match stream {
+        Stream::Stdout => out,
+        Stream::Stderr => error,
+    }
+}
+
+/// A line of `/var/log/pods`.
+fn pod_log(line: &str) -> Option<cri_log::Line<'_>> {
+    // Nearly no line begins with a year.
+    line.starts_with(|c: char| c.is_ascii_digit()).then(|| cri_log::Line::parse(line)).flatten()
 }
 
 /// Lines about the input itself.

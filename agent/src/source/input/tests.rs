@@ -72,3 +72,16 @@ fn short_and_empty_inputs_are_read() {
         assert_eq!(texts(input), expected);
     }
 }
+
+#[test]
+fn what_is_no_text_is_told_with_the_command_that_makes_it_text() {
+    for (head, command) in [
+        (&b"LPKSHHRH\0\0"[..], "journalctl --file"),
+        (b"\xfd7zXZ\0\0\x04", "xz -dc"),
+        (b"\x28\xb5\x2f\xfd\x04\0\0\0", "zstd -dc"),
+        (b"BZh91AY&", "bzip2 -dc"),
+    ] {
+        let error = Input::new(head, 0).unwrap_err();
+        assert!(error.to_string().contains(command), "{error}");
+    }
+}

@@ -3,6 +3,7 @@
 use super::prefix::Prefix;
 use super::*;
 use crate::source::input::Physical;
+use crate::source::join::{Join, Joined};
 
 const KLOG: &str =
     "E0317 08:42:15.306118    2148 pod_workers.go:1017] \"Error syncing pod, skipping\"";
@@ -175,6 +176,27 @@ fn g12_any_bytes_are_text() {
     assert_eq!(lines[1].text, "\0\u{fffd}");
     let invalid = read(&vec![0xff; LINE_BYTES]);
     assert!(invalid[0].text.len() <= LINE_BYTES);
+}
+
+#[test]
+fn g66_the_pieces_of_a_container_s_line_are_put_together_per_stream() {
+    let at = "2031-03-17T10:12:00.100000001Z";
+    let text = format!(
+        "{at} stderr P one \n{at} stdout P eins \n{at} stderr F two\n{at} stdout P zwei \n\
+         {at} stdout F drei\n{at} stderr F three\n"
+    );
+    let mut join = Join::new();
+    let mut messages = Vec::new();
+    let mut take = |joined: Joined<'_>| {
+        messages.push((joined.line.number, joined.message.text.to_string(), joined.lines));
+        assert!(!joined.message.truncated);
+    };
+    let mut reader = Text::new(Physical::new(text.as_bytes()), 0);
+    while reader.next(&mut |line| join.push(line, &mut take)).expect("memory can be read") {}
+    join.end(&mut take);
+    messages.sort();
+    let expected = [(1, "one two", 2), (2, "eins zwei drei", 3), (6, "three", 1)];
+    assert_eq!(messages, expected.map(|(at, text, lines)| (at, text.to_owned(), lines)));
 }
 
 proptest::proptest! {
