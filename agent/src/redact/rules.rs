@@ -35,13 +35,15 @@ pub enum Rule {
     EnvValue,
     /// `password=…`, `token: …`, `"secret":"…"`, mount options.
     KeyedSecret,
+    /// `--password …`: in the command of a hook or a probe.
+    FlagSecret,
     /// Long base64.
     LongBase64,
 }
 
 impl Rule {
     /// All, in order of application.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pem,
         Self::UrlQuery,
         Self::UrlUserinfo,
@@ -52,6 +54,7 @@ impl Rule {
         Self::AwsKey,
         Self::EnvValue,
         Self::KeyedSecret,
+        Self::FlagSecret,
         Self::LongBase64,
     ];
 
@@ -69,6 +72,7 @@ impl Rule {
             Self::AwsKey => "aws_key",
             Self::EnvValue => "env_value",
             Self::KeyedSecret => "keyed_secret",
+            Self::FlagSecret => "flag_secret",
             Self::LongBase64 => "long_base64",
         }
     }
@@ -102,7 +106,7 @@ impl Rule {
             Self::Pem | Self::Jwt | Self::AwsKey => Some(MARK.to_owned()),
             Self::UrlQuery => Some(format!("{}?{MARK}", group(1))),
             Self::UrlUserinfo => Some(format!("://{MARK}@")),
-            Self::AmzParameter | Self::Signature | Self::EnvValue => {
+            Self::AmzParameter | Self::Signature | Self::EnvValue | Self::FlagSecret => {
                 Some(format!("{}{MARK}", group(1)))
             }
             Self::Authorization => looks_encoded(group(2)).then(|| format!("{}{MARK}", group(1))),
@@ -130,9 +134,11 @@ pub(super) const LITERALS: &[(&str, Rule)] = &[
     ("passwd", Rule::KeyedSecret),
     ("passphrase", Rule::KeyedSecret),
     ("pwd", Rule::KeyedSecret),
+    ("_pass", Rule::KeyedSecret),
     ("secret", Rule::KeyedSecret),
     ("token", Rule::KeyedSecret),
     ("key", Rule::KeyedSecret),
+    ("--", Rule::FlagSecret),
 ];
 
 /// In the order of [`Rule::ALL`]. No pattern begins with a repetition, so that a search never scans
@@ -149,9 +155,14 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
         r"(Name:[^,{}]{1,256},Value:)[^,}]+",
         concat!(
-            r"(?i)(passwords?|passwd|passphrase|pwd|secrets?|tokens?|(?:api|access|account|secret|private)[_-]?key)",
+            r"(?i)(passwords?|passwd|passphrase|pwd|_pass|secrets?|tokens?|(?:api|access|account|secret|private)[_-]?key)",
             r#"(\\*["']?\s{0,4}[=:]\s{0,4})"#,
             r#"(\\*"[^"\\]*|\\*'[^'\\]*|[^\s"'&\\]+)"#
+        ),
+        // What begins like a path or another flag is no value.
+        concat!(
+            r"(?i)(--[a-z0-9-]{0,32}(?:password|passwd|passphrase|secret|token|(?:api|access|secret)-?key)",
+            r#"(?:\\*["'])?,? {1,4}\\*["']?)[^\s"'\\\]/-][^\s"'\\\]]*"#
         ),
         r"[A-Za-z0-9+/_-]{64,}={0,2}",
     ]
@@ -183,9 +194,10 @@ fn looks_secret(value: &str) -> bool {
         && !value.contains("://")
 }
 
-/// `Basic authentication` is a word, `Basic dXNlcjpwYXNz` is not.
+/// `Basic authentication` is a word, `Basic dXNlcjpwYXNz` is not, nor is anything so long.
 fn looks_encoded(value: &str) -> bool {
-    value.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'=' | b'+' | b'/'))
+    value.len() >= 20
+        || value.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'=' | b'+' | b'/'))
         || (value.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
             && value.bytes().any(|byte| byte.is_ascii_lowercase()))
 }

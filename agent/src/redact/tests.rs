@@ -45,6 +45,18 @@ fn o24_each_kind_of_secret_is_removed_and_counted() {
         (Rule::KeyedSecret, "MYSQL_PWD=x y", "MYSQL_PWD=REDACTED y"),
         (Rule::KeyedSecret, "apikey: 12ab34cd56", "apikey: REDACTED"),
         (Rule::KeyedSecret, "password: hunter", "password: REDACTED"),
+        (Rule::KeyedSecret, "DB_PASS=hunter2", "DB_PASS=REDACTED"),
+        (
+            Rule::Authorization,
+            "Bearer abcdefghijklmnopqrstuvwxyz refused",
+            "Bearer REDACTED refused",
+        ),
+        (
+            Rule::FlagSecret,
+            "exec [mysqladmin --password hunter ping]",
+            "exec [mysqladmin --password REDACTED ping]",
+        ),
+        (Rule::FlagSecret, r#"["--db-token", "hunter"]"#, r#"["--db-token", "REDACTED"]"#),
         (Rule::Pem, pem, "REDACTED"),
         (Rule::LongBase64, base64, "REDACTED"),
     ];
@@ -70,6 +82,9 @@ fn o24_what_explains_a_failure_stays() {
         "/var/lib/kubelet/pods/04b46670-a2b0-4505-a4fc-94f476b8b961/volume-subpaths/settings/app/0",
         "references non-existent secret key: K",
         "secretName:cart-settings",
+        "unknown flag: --password --host db",
+        "open --token /run/secrets/token: no such file",
+        "bearer token authentication failed",
     ] {
         assert!(
             matches!(scrub(text, &mut Counts::default()), Cow::Borrowed(_)),
