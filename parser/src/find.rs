@@ -73,9 +73,10 @@ static COMMON: [u8; 256] = {
     // From the rarest on.
     let order = b"ZJQXzYqHVKGWBUOj(){}xMARTNDLFPIwE,SC'[]kvyg_mbuhp<>\n.=/:\\cdlf-sotirnea\" ";
     let mut common = [0; 256];
-    let mut at = 0;
+    let (mut at, mut rank) = (0, 0);
     while at < order.len() {
-        common[order[at] as usize] = 1 + at as u8;
+        rank += 1;
+        common[order[at] as usize] = rank;
         at += 1;
     }
     // Ids are full of digits.

@@ -6,7 +6,7 @@ pub(crate) mod pairs;
 pub(crate) mod wrapped;
 
 use crate::message::{Component, Ends, Format, Frame, Message, Severity, Stamp};
-use crate::stamp::template::{Template, two};
+use crate::stamp::template::{Template, short_number};
 use crate::{Text, klog_json, kubelet, quoted};
 
 /// What a header says.
@@ -80,7 +80,7 @@ pub(crate) fn has_header(line: &str) -> bool {
 /// ```
 ///
 /// Fixed places first: nearly every line that is no klog fails on its first byte.
-#[inline]
+#[inline(always)]
 fn header(line: &str) -> Option<Header<'_>> {
     let severity = match line.as_bytes().first()? {
         b'I' => Severity::Info,
@@ -141,16 +141,10 @@ const FIXED: usize = 22;
 #[inline]
 fn fixed_stamp(fixed: &[u8; FIXED]) -> Option<Stamp> {
     let (date, rest) = fixed.split_first_chunk::<8>()?;
-    let date = DATE.digits(*date)?;
-    let clock = CLOCK.digits(*rest.first_chunk::<8>()?)?;
-    let fraction = FRACTION.digits(*fixed.last_chunk::<8>()?)?;
-    let [_, m1, m2, d1, d2, _, h1, h2] = date;
-    let [_, n1, n2, _, s1, s2, _, _] = clock;
-    let [_, u1, u2, u3, u4, u5, u6, _] = fraction;
-    let (month, day) = (two(m1, m2), two(d1, d2));
-    let (hour, minute, second) = (two(h1, h2), two(n1, n2), two(s1, s2));
-    let micros =
-        u32::from(two(u1, u2)) * 10_000 + u32::from(two(u3, u4)) * 100 + u32::from(two(u5, u6));
+    let [_, month, _, day, _, _, hour, _] = DATE.pairs(*date)?;
+    let [_, minute, _, _, second, ..] = CLOCK.pairs(*rest.first_chunk::<8>()?)?;
+    let [_, high, _, middle, _, low, ..] = FRACTION.pairs(*fixed.last_chunk::<8>()?)?;
+    let micros = u32::from(high) * 10_000 + u32::from(middle) * 100 + u32::from(low);
     (is_day(month, day) && hour < 24 && minute < 60 && second < 60).then_some(Stamp::Klog {
         month,
         day,
@@ -168,6 +162,9 @@ const FRACTION: Template = Template::of(*b".000000 ");
 /// Digits, not too many for their type, and what follows them.
 #[inline]
 fn leading_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    if let Some((value, length)) = bytes.first_chunk().and_then(|first| short_number(*first)) {
+        return Some((value, bytes.get(length..)?));
+    }
     let (mut value, mut rest) = (0_u32, bytes);
     while let [byte, behind @ ..] = rest {
         let digit = byte.wrapping_sub(b'0');
@@ -187,9 +184,9 @@ fn leading_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
 /// Any year may be a leap year (G5): the header has none.
 const fn is_day(month: u8, day: u8) -> bool {
     let last = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
         2 => 29,
+        // Odd until July, even from August on.
+        1..=12 => 30 + (month + month / 8) % 2,
         _ => return false,
     };
     day >= 1 && day <= last

@@ -47,6 +47,7 @@ const fn is_of_name(byte: u8) -> bool {
 
 /// A byte of `name_ns`, looked up: messages are searched for it byte by byte.
 fn is_of_pod(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "runs at compile time, where a panic is an error")]
     static OF_POD: [bool; 256] = {
         let mut of_pod = [false; 256];
         let mut byte = 0_u8;

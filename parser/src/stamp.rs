@@ -147,22 +147,19 @@ fn date_and_clock(input: &str) -> Option<(Date, char, Clock, &str)> {
     const DATE: Template = Template::of(*b"0000-00-");
     const DAY: Template = Template::of(*b"-00_00:0");
     const CLOCK: Template = Template::of(*b"00:00:00");
-    use template::two;
 
     let (fixed, _) = input.as_bytes().split_first_chunk::<19>()?;
     let (first, behind) = fixed.split_first_chunk::<8>()?;
-    let [y1, y2, y3, y4, _, m1, m2, _] = DATE.digits(*first)?;
+    let [century, _, year, _, _, month, ..] = DATE.pairs(*first)?;
     let (_, middle) = fixed.split_first_chunk::<7>()?;
-    let [_, d1, d2, _, ..] = DAY.digits(*middle.first_chunk::<8>()?)?;
-    let [h1, h2, _, n1, n2, _, s1, s2] = CLOCK.digits(*fixed.last_chunk::<8>()?)?;
+    let [_, day, ..] = DAY.pairs(*middle.first_chunk::<8>()?)?;
+    let [hour, _, _, minute, _, _, second, _] = CLOCK.pairs(*fixed.last_chunk::<8>()?)?;
     let separator = match behind {
         [_, _, b'T', ..] => 'T',
         [_, _, b' ', ..] => ' ',
         _ => return None,
     };
-    let year = i16::from(two(y1, y2)) * 100 + i16::from(two(y3, y4));
-    let (month, day) = (two(m1, m2), two(d1, d2));
-    let (hour, minute, second) = (two(h1, h2), two(n1, n2), two(s1, s2));
+    let year = i16::from(century) * 100 + i16::from(year);
     let is_day = (1..=12).contains(&month) && day >= 1 && day <= last_day(month, Some(year));
     // 60 is a leap second.
     let is_time = hour <= 23 && minute <= 59 && second <= 60;
@@ -285,11 +282,10 @@ fn clock(input: &str) -> IResult<&str, (u8, u8, u8)> {
 /// Nanoseconds and how many digits said so; no fraction is 0 of 0.
 fn fraction(input: &str) -> IResult<&str, (u32, usize)> {
     let Some(rest) = input.strip_prefix('.') else { return Ok((input, (0, 0))) };
-    let length = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let Some((text, rest)) = rest.split_at_checked(length).filter(|_| (1..=9).contains(&length))
-    else {
+    let (rest, text) = number_text(rest)?;
+    if text.len() > 9 {
         return mismatch(input);
-    };
+    }
     match u32::try_from(scaled(text, 9)) {
         Ok(nanos) => Ok((rest, (nanos, text.len()))),
         Err(_) => mismatch(input),
@@ -353,7 +349,11 @@ fn short_number(input: &str) -> IResult<&str, u8> {
 }
 
 fn number_text(input: &str) -> IResult<&str, &str> {
-    take_while1(|c: char| c.is_ascii_digit()).parse(input)
+    let length = input.bytes().take_while(u8::is_ascii_digit).count();
+    match input.split_at_checked(length).filter(|_| length > 0) {
+        Some((text, rest)) => Ok((rest, text)),
+        None => mismatch(input),
+    }
 }
 
 /// A decimal number without a sign; `u64::from_str` alone would take a `+`.

@@ -2,10 +2,8 @@
 //!
 //! Owns their units; what a duration is for is the line's grammar.
 
-use nom::branch::alt;
-use nom::bytes::complete::tag;
 use nom::character::complete::char;
-use nom::combinator::{map_opt, opt, value};
+use nom::combinator::{map_opt, opt};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
@@ -51,13 +49,16 @@ fn duration_term(input: &str) -> IResult<&str, i64> {
 }
 
 fn duration_unit(input: &str) -> IResult<&str, i64> {
-    alt((
-        value(3_600 * NANOS_PER_SECOND, char('h')),
-        value(1_000_000, tag("ms")),
-        value(60 * NANOS_PER_SECOND, char('m')),
-        value(NANOS_PER_SECOND, char('s')),
-        value(1_000, alt((tag("us"), tag("µs"), tag("μs")))),
-        value(1, tag("ns")),
-    ))
-    .parse(input)
+    let units = [
+        ("s", NANOS_PER_SECOND),
+        ("ms", 1_000_000),
+        ("m", 60 * NANOS_PER_SECOND),
+        ("h", 3_600 * NANOS_PER_SECOND),
+        ("us", 1_000),
+        ("µs", 1_000),
+        ("μs", 1_000),
+        ("ns", 1),
+    ];
+    let found = units.iter().find_map(|(name, nanos)| Some((input.strip_prefix(name)?, *nanos)));
+    found.map_or_else(|| mismatch(input), Ok)
 }
