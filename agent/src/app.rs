@@ -85,7 +85,7 @@ async fn live(
     let mut exporter = tokio::spawn(deliver(destination, identity, port, draining));
 
     let mut fault = None;
-    let mut is_delivered = false;
+    let mut delivered = None;
     tokio::select! {
         signal = shutdown::signalled() => {
             tracing::info!(signal = signal.context("signals cannot be awaited")?, "ending");
@@ -95,10 +95,7 @@ async fn live(
         }
         why = nothing_to_read(journal.as_ref()), if until == Until::CaughtUp => fault = Some(why),
         // What was not printed stays in the outbox.
-        ended = &mut exporter => {
-            is_delivered = true;
-            fault = ended.context("the exporter panicked: this is a fault of podwhy")?;
-        }
+        ended = &mut exporter => delivered = Some(of_exporter(Ok(ended))),
     }
 
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
@@ -113,8 +110,14 @@ async fn live(
     // An error would mean that the core is gone, which its join tells below.
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
-    if !is_delivered && tokio::time::timeout_at(deadline, exporter).await.is_err() {
-        tracing::warn!("not everything could be delivered in time: it stays in the outbox");
+    let delivered = match delivered {
+        Some(delivered) => delivered.inspect_err(|why| fault = Some(why.clone())),
+        None => of_exporter(tokio::time::timeout_at(deadline, exporter).await),
+    };
+    match delivered {
+        Err(why) if until == Until::CaughtUp => fault = fault.or(Some(why)),
+        Err(why) if fault.is_none() => tracing::warn!(why, "what is left stays in the outbox"),
+        _ => {}
     }
     match tokio::task::spawn_blocking(move || core.join()).await {
         Ok(Ok(())) => fault.map_or(Ok(()), |why| Err(anyhow::Error::msg(why))),
@@ -167,6 +170,19 @@ fn follow_journal(
     let handle = journal::spawn(journal, from, feeds);
     handle.context("the journal's thread cannot be made").map(Some)
 }
+
+/// How the delivery came out.
+fn of_exporter(
+    ended: Result<Result<Result<(), String>, tokio::task::JoinError>, tokio::time::error::Elapsed>,
+) -> Result<(), String> {
+    match ended {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => Err("the exporter panicked: this is a fault of podwhy".to_owned()),
+        Err(_) => Err(UNDELIVERED.to_owned()),
+    }
+}
+
+const UNDELIVERED: &str = "not everything could be delivered in time";
 
 /// Comes back when the journal will not be caught up with, with the reason.
 async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
@@ -223,32 +239,32 @@ fn tell_start(start: &Start, folder: &Path) {
     }
 }
 
-/// Ends early, with the reason where it is a fault, only where the output is gone.
+/// Ends early only where the output is gone. Tells why not all was delivered.
 async fn deliver(
     destination: export::Config,
     identity: Identity,
     port: Port,
     mut draining: export::Shutdown,
-) -> Option<String> {
+) -> Result<(), String> {
     let Ok(Some(url)) = destination.url() else {
         let is_terminal = std::io::stdout().is_terminal();
         let style = terminal::Style::of(is_terminal, std::env::var("NO_COLOR").ok().as_deref());
         return match terminal::run(std::io::stdout(), style, port, draining).await {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 tracing::info!("nobody reads the output any more: ending");
-                None
+                Ok(())
             }
-            Err(error) => Some(format!("the output cannot be written: {error}")),
-            Ok(()) => None,
+            Err(error) => Err(format!("the output cannot be written: {error}")),
+            Ok(()) => Ok(()),
         };
     };
     // What may be shown: no user information, no query.
     let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
     tracing::info!(destination = destination.name, place, "records are sent");
-    if let Some(exporter) = exporter(destination, &identity, &mut draining).await {
-        exporter.run(port, draining).await;
+    match exporter(destination, &identity, &mut draining).await {
+        Some(exporter) if exporter.run(port, draining).await => Ok(()),
+        _ => Err(UNDELIVERED.to_owned()),
     }
-    None
 }
 
 /// Files with certificates and credentials may come later than the agent: tried until they are

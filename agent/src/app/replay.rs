@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Ends, Inlets, core::Core, deliver, serve};
+use super::{Ends, Inlets, core::Core, deliver, of_exporter, serve};
 use crate::{
     diagnosis,
     export::{self, Port, encode::Identity},
@@ -76,6 +76,10 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let start = Instant::now();
     for (after, lines) in replay.moments {
         tokio::time::sleep_until(start + after).await;
+        if exporter.is_finished() {
+            // Nobody reads on.
+            break;
+        }
         let batch = Feed::Batch { lines: Box::new(lines), position: None };
         feeds.send(batch).await.ok().context("the core has ended early")?;
     }
@@ -88,7 +92,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || core.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the core's thread panicked: this is a fault of podwhy"))?;
-    delivered.map(drop).context("not everything could be delivered in time")
+    of_exporter(delivered).map_err(anyhow::Error::msg)
 }
 
 /// Repeats are counted for less than the agent's minutes, since the story is that short.

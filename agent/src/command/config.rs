@@ -47,11 +47,22 @@ pub(super) fn run(arguments: &Config) -> ExitCode {
             say(config::DEFAULT_YAML, DONE)
         }
         What::Print { sources, .. } => with(sources, |loaded| {
-            config::effective(&loaded.config).map(|effective| say(&effective, DONE))
+            let effective = config::effective(&loaded.config)?;
+            Ok(say(&format!("{effective}{}", standard(loaded)), DONE))
         }),
         What::Check { sources } => with(sources, check),
     };
     code.into()
+}
+
+/// The standard variables have no field: named, as their values may be secret.
+fn standard(loaded: &config::Loaded) -> String {
+    let names = loaded.environment.keys().filter(|name| name.starts_with("OTEL_"));
+    let names: Vec<_> = names.map(String::as_str).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("# Over these go, from the environment: {}\n", names.join(", ")),
+    }
 }
 
 fn check(loaded: &config::Loaded) -> anyhow::Result<u8> {

@@ -15,6 +15,7 @@ use crate::app::replay::{self, Replay};
 use crate::source::Micros;
 use crate::source::input::Input;
 use crate::source::recording::Batch;
+use crate::telemetry;
 
 /// Watch a recorded node break, in half a minute.
 ///
@@ -53,6 +54,9 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
 fn play(arguments: &Args) -> anyhow::Result<()> {
     let recording = Batch::all(Input::new(Cursor::new(RECORDING), 0)?)?.by_time();
     let folder = Temporary::make()?;
+    // What does not get through is told while it is played, not only at the end.
+    let level = telemetry::LogLevel::Warn;
+    telemetry::start(telemetry::Config { level, format: telemetry::LogFormat::Text });
     tell(&format!(
         "A node's CNI configuration is taken away while a pod is created there. 81 s in {} s:\n",
         (LEAD + STORY).as_secs()

@@ -30,6 +30,8 @@ pub struct Exporter<T = OtlpHttp> {
     suspect: Option<(u64, u32)>,
     /// It was told that nothing gets through at present.
     has_told_trouble: bool,
+    /// The last look found nothing to deliver.
+    has_delivered_all: bool,
 }
 
 impl Exporter {
@@ -81,12 +83,13 @@ impl<T: Transport> Exporter<T> {
             refused_in_a_row: 0,
             suspect: None,
             has_told_trouble: false,
+            has_delivered_all: false,
         }
     }
 
     /// Delivers until the core ends or, once `shutdown` names a time, until the outbox is empty or
-    /// that time has come.
-    pub async fn run(mut self, port: Port, shutdown: Shutdown) {
+    /// that time has come. Tells whether all of it was delivered.
+    pub async fn run(mut self, port: Port, shutdown: Shutdown) -> bool {
         let mut line = Line { port, shutdown };
         let jitter = self.start_jitter.mul_f64(Random::default().share());
         let _ended_or_closed = async {
@@ -99,11 +102,13 @@ impl<T: Transport> Exporter<T> {
             Ok::<(), Ended>(())
         }
         .await;
+        self.has_delivered_all
     }
 
     async fn step(&mut self, line: &mut Line) -> Result<(), Ended> {
         let room = limits::BATCH_REQUEST_BYTES.saturating_sub(self.envelope.overhead());
         let found = line.port.fetch(0, limits::BATCH_RECORDS, room).await?;
+        self.has_delivered_all = found.is_empty();
         if found.is_empty() {
             return line.idle().await;
         }
