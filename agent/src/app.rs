@@ -261,10 +261,12 @@ async fn deliver(
     // What may be shown: no user information, no query.
     let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
     tracing::info!(destination = destination.name, place, "records are sent");
-    match exporter(destination, &identity, &mut draining).await {
-        Some(exporter) if exporter.run(port, draining).await => Ok(()),
-        _ => Err(UNDELIVERED.to_owned()),
-    }
+    let exporter = exporter(destination, &identity, &mut draining).await;
+    let is_delivered = match exporter {
+        Some(exporter) => exporter.run(port, draining).await,
+        None => false,
+    };
+    is_delivered.then_some(()).ok_or_else(|| UNDELIVERED.to_owned())
 }
 
 /// Files with certificates and credentials may come later than the agent: tried until they are
