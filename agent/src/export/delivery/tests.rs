@@ -459,13 +459,19 @@ async fn a_record_committed_while_idle_leaves_within_milliseconds() {
         took
     };
     let port = Port::new(sender, Arc::clone(&shared.1));
-    let ((), took) = tokio::join!(exporter.run(port, shutdown), committed);
+    let (has_delivered_all, took) = tokio::join!(exporter.run(port, shutdown), committed);
     core.abort();
+    assert!(has_delivered_all);
     assert!(took <= Duration::from_millis(10), "{took:?}");
 }
 
-/// Runs an exporter that is told to end at once with some time left; how long it took.
-async fn ends_with(shared: &Shared, left: Duration, answer: fn(usize) -> Answer) -> Duration {
+/// Runs an exporter that is told to end at once with some time left; how long it took, and whether
+/// it says that it delivered all.
+async fn ends_with(
+    shared: &Shared,
+    left: Duration,
+    answer: fn(usize) -> Answer,
+) -> (Duration, bool) {
     let transport = Scripted {
         shared: shared.clone(),
         script: move |number, _: &[String]| answer(number),
@@ -479,9 +485,9 @@ async fn ends_with(shared: &Shared, left: Duration, answer: fn(usize) -> Answer)
     let (_stop, shutdown) = watch::channel(None);
     let core = tokio::spawn(shared.clone().serve(receiver));
     let _told = _stop.send(Some(then + left));
-    exporter.run(Port::new(sender, Arc::default()), shutdown).await;
+    let has_delivered_all = exporter.run(Port::new(sender, Arc::default()), shutdown).await;
     core.abort();
-    then.elapsed()
+    (then.elapsed(), has_delivered_all)
 }
 
 #[tokio::test(start_paused = true)]
@@ -491,15 +497,17 @@ async fn the_end_drains_what_can_be_drained_within_its_deadline() {
         shared.add(seq, 1, "x");
     }
     let left = Duration::from_secs(8);
-    assert!(ends_with(&shared, left, |_| http(200)).await < left);
+    let (took, has_delivered_all) = ends_with(&shared, left, |_| http(200)).await;
+    assert!(took < left && has_delivered_all, "{took:?}");
     assert!(shared.world().records.is_empty());
     assert_eq!(shared.world().requests.len(), 3, "no more than 1024 records each");
 
     shared.add(1, 1, "a");
-    let took = ends_with(&shared, left, |_| http(503)).await;
-    assert!(took < left, "{took:?}");
+    let (took, has_delivered_all) = ends_with(&shared, left, |_| http(503)).await;
+    assert!(took < left && !has_delivered_all, "{took:?}");
     assert_eq!(shared.world().records.len(), 1, "kept for the next start");
 
-    let took = ends_with(&shared, left, |_| http(401)).await;
+    let (took, has_delivered_all) = ends_with(&shared, left, |_| http(401)).await;
     assert_eq!(took, Duration::ZERO, "a paused destination is not waited for");
+    assert!(!has_delivered_all);
 }
