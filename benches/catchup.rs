@@ -52,7 +52,7 @@ fn catch_up(root: &std::path::Path, round: usize) -> f64 {
     let config = format!(
         "node_name: bench\nstate: {{ folder: {0}/state }}\n\
          journal:\n  root: {1}\n  catchup: {{ cpu: 1 }}\n  \
-         first_read: {{ max_age: 365d, max_entries: 100000000 }}\n\
+         first_read: {{ max_age: 365d, max_entries: 0 }}\n\
          export: {{ endpoint: \"{2}\", start_jitter: 0s }}\n",
         folder.path().display(),
         root.display(),
