@@ -66,7 +66,7 @@ pub struct FirstRead {
     /// No older than this.
     #[serde(with = "units::duration")]
     pub max_age: Duration,
-    /// No more than this.
+    /// No more than this; 0 sets no bound.
     pub max_entries: u64,
 }
 
