@@ -264,8 +264,6 @@ impl Supervisor {
         command.env_clear();
         let kept = |name: &str| name == "LD_LIBRARY_PATH" || name.starts_with("PODWHY_TEST_FAULT_");
         command.envs(std::env::vars().filter(|(name, _)| kept(name)));
-        // Ctrl-C reaches a whole group: the agent ends its reader itself, in order.
-        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn()?;
         if let Some(output) = &child.stdout {
