@@ -1,6 +1,8 @@
 //! The journal source against a real journald: the traps of following a journal (J1 to J12), and a
 //! reader that dies, hangs or loses its file.
 
+mod calls;
+mod damage;
 mod deaths;
 mod flow;
 mod traps;

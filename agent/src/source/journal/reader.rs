@@ -41,6 +41,7 @@ const UNWATCHED_EVERY: Duration = Duration::from_secs(2);
 /// Failures in a row, each after a longer pause, until a damaged place is left behind (J6).
 const FAILURES_MAX: u32 = 8;
 const FAILURE_PAUSE: Duration = Duration::from_millis(25);
+const DOUBLINGS_MAX: u32 = 6;
 
 /// Reads until the parent goes away. Speaks frames on standard output, takes its orders from
 /// standard input.
@@ -204,23 +205,36 @@ impl Reader<'_> {
     /// growing pause; a place that stays unreadable is left behind as a loss.
     fn recover(&mut self, error: &sd::Error) -> Result<(), Stop> {
         self.batch.clear();
-        self.scanned = 0;
+        // Read again one by one, so that what lies before the damage is handed on.
+        self.steps_left = self.steps_left.max(std::mem::take(&mut self.scanned).saturating_add(1));
         self.transient += 1;
         self.failures += 1;
-        let doublings = self.failures.min(FAILURES_MAX);
-        self.talk.pause(FAILURE_PAUSE.saturating_mul(1 << doublings))?;
+        self.pause_alive(FAILURE_PAUSE.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX)))?;
         if self.failures < FAILURES_MAX {
             return self.reopen();
         }
-        let from = self.place.as_ref().map_or(self.seen_until, |place| place.at);
-        // Further each time: a second, two, four …
+        let from = self.reading_from();
+        // Further each time: a second, two, four …; never past what is still to be written.
         let jump: Micros = 1_000_000 << (self.failures - FAILURES_MAX).min(20);
-        let to = from.saturating_add(jump);
+        let to = from.saturating_add(jump).min(now()).max(from);
         let why = format!("the journal could not be read here: {error}");
         self.lose(LossKind::Corrupt, (from, to), why)?;
         self.place = None;
         self.request.from = From::Time(to);
         self.reopen()
+    }
+
+    /// Pauses without being taken for hung.
+    fn pause_alive(&mut self, time: Duration) -> Result<(), Stop> {
+        let until = Instant::now() + time;
+        loop {
+            self.talk.note(&Note::Alive { at: now(), caught_up: false })?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.talk.pause(left.min(ALIVE_EVERY))?;
+        }
     }
 
     fn lose(

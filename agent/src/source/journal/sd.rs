@@ -427,6 +427,19 @@ mod tests {
         assert!(text.contains("cannot open shared object file"), "the cause is missing: {text}");
     }
 
+    /// Ambiguous, so that this does not compile, as soon as the type is `Send` or `Sync`.
+    trait StaysOnItsThread<Marker> {
+        fn holds() {}
+    }
+    impl<T: ?Sized> StaysOnItsThread<()> for T {}
+    impl<T: ?Sized + Send> StaysOnItsThread<u8> for T {}
+    impl<T: ?Sized + Sync> StaysOnItsThread<u16> for T {}
+
+    #[test]
+    fn j5_a_journal_can_neither_be_sent_to_another_thread_nor_be_shared_with_it() {
+        <Journal<'static> as StaysOnItsThread<_>>::holds();
+    }
+
     #[test]
     fn a_failed_call_tells_its_name_and_errno() {
         let error = checked("sd_journal_next", -74).unwrap_err();

@@ -189,6 +189,11 @@ impl Fields {
         if claims { Verdict::Untrusted } else { Verdict::Other }
     }
 
+    /// Whether it is a line of a stream: journald stores none without its message.
+    pub(super) fn has_always_message(&self) -> bool {
+        self.stream != 0
+    }
+
     /// Which lines continue each other (G8): `_STREAM_ID`, else unit and pid.
     pub(super) fn stream(&self) -> u64 {
         match self.stream {

@@ -76,7 +76,7 @@ impl Reader<'_> {
         self.filter.count(verdict != Verdict::Other);
         match verdict {
             Verdict::Of(origin, unit) => {
-                if !self.batch.has_message() && !self.find_message(at, failure.as_ref())? {
+                if !self.batch.has_message() && !self.find_message(at, &fields, failure.as_ref())? {
                     return Ok(());
                 }
                 self.batch.keep(at, origin, unit, &fields);
@@ -94,7 +94,12 @@ impl Reader<'_> {
 
     /// The enumeration passes over a field that it cannot give: asked for by name, libsystemd says
     /// why. Whether there is a message after all.
-    fn find_message(&mut self, at: Micros, failure: Option<&sd::Error>) -> Result<bool, Failure> {
+    fn find_message(
+        &mut self,
+        at: Micros,
+        fields: &Fields,
+        failure: Option<&sd::Error>,
+    ) -> Result<bool, Failure> {
         let mut looks = LOOKS_AGAIN;
         loop {
             match self.journal.data(c"MESSAGE") {
@@ -112,7 +117,10 @@ impl Reader<'_> {
                         continue;
                     }
                     match (error.errno(), failure) {
-                        (Some(Errno::NOENT), None) => self.batch.trailer.without_message += 1,
+                        // libsystemd answers the same for a damaged field as for none.
+                        (Some(Errno::NOENT), None) if !fields.has_always_message() => {
+                            self.batch.trailer.without_message += 1;
+                        }
                         (_, failure) => self.note_unreadable(at, failure.unwrap_or(&error)),
                     }
                     return Ok(false);

@@ -189,6 +189,18 @@ impl Reader<'_> {
         self.lose(LossKind::Vacuumed, (from, oldest), why)
     }
 
+    /// The time from which on nothing was handed on.
+    pub(super) fn reading_from(&mut self) -> Micros {
+        match (&self.place, &self.request.from) {
+            (Some(place), _) => place.at,
+            (None, From::Time(at) | From::Cursor { at, .. }) => *at,
+            (None, From::Start) => match self.journal.oldest() {
+                Ok(Some(oldest)) => Micros::try_from(oldest).unwrap_or(self.seen_until),
+                Ok(None) | Err(_) => self.seen_until,
+            },
+        }
+    }
+
     fn oldest_place(&self) -> Option<Place> {
         let mut journal = open(self.library, &self.request.config).ok()?;
         journal.seek_head().ok()?;
