@@ -13,6 +13,12 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+const ROUNDS: usize = 5;
+
+/// Lines that are no message, or begin like one.
+const MISSES: [&str; 6] =
+    ["", "no frame at all", "I0101", "{\"ts\":", "\"quoted\" a=b", "goroutine 1 [running]:"];
+
 /// Takes text without keeping it, like a socket buffer that never grows.
 struct Fixed {
     buffer: [u8; 256],
@@ -32,34 +38,47 @@ impl Write for Fixed {
 #[test]
 fn nothing_is_allocated_on_hits_and_misses() {
     let cases = cases::cases();
-    let misses =
-        ["", "no frame at all", "I0101", "{\"ts\":", "\"quoted\" a=b", "goroutine 1 [running]:"];
     let mut out = Fixed { buffer: [0; 256], used: 0 };
     let (mut hits, mut failures) = (0, 0);
 
-    let region = Region::new(ALLOCATOR);
-    for (_, case) in &cases {
+    // The counter is the process's: the test harness may allocate beside us, once. What parsing
+    // allocated, it would allocate in each round.
+    let mut least = (usize::MAX, usize::MAX);
+    for _ in 0..ROUNDS {
+        let region = Region::new(ALLOCATOR);
+        let (some_hits, some_failures) = one_round(&cases, &mut out);
+        let change = region.change();
+        least = least.min((change.allocations, change.reallocations));
+        hits += some_hits;
+        failures += some_failures;
+    }
+
+    assert_eq!(least, (0, 0), "allocations and reallocations in the best of {ROUNDS} rounds");
+    assert!(hits > 40 && failures > 40, "{hits} messages, {failures} failures: nothing was tested");
+    assert!(out.used > 10_000, "{} bytes decoded: nothing was tested", out.used);
+}
+
+/// Reads every corpus message, and lines that are none. Gives the number of messages and failures.
+fn one_round(cases: &[(std::path::PathBuf, cases::Case)], out: &mut Fixed) -> (usize, usize) {
+    let (mut hits, mut failures) = (0, 0);
+    for (_, case) in cases {
         for text in &case.messages {
             for origin in [case.origin, Origin::Any] {
                 if let Some(message) = parse_from(origin, text) {
                     hits += 1;
-                    failures += read_everything(&message, &mut out);
+                    failures += read_everything(&message, out);
                 }
             }
         }
     }
-    for text in misses {
-        for (_, case) in &cases {
+    for text in MISSES {
+        for (_, case) in cases {
             if let Some(message) = parse_from(case.origin, text) {
-                read_everything(&message, &mut out);
+                read_everything(&message, out);
             }
         }
     }
-    let change = region.change();
-
-    assert_eq!((change.allocations, change.reallocations), (0, 0), "{change:?}");
-    assert!(hits > 40 && failures > 40, "{hits} messages, {failures} failures: nothing was tested");
-    assert!(out.used > 10_000, "{} bytes decoded: nothing was tested", out.used);
+    (hits, failures)
 }
 
 /// Asks for all that a message can say; gives the number of its failures.
