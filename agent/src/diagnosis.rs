@@ -26,9 +26,11 @@ use self::{
     repeats::{Counting, Novelty, Summary},
 };
 use crate::{
+    fact,
+    incident::Incident,
     node,
     observation::{
-        Kind, Observation,
+        Happening, Kind, Observation,
         time::{self, Times},
     },
     record::Record,
@@ -48,6 +50,8 @@ pub enum Input {
     Observed(Box<Observation>),
     /// The node looks like this.
     Node(node::View),
+    /// A fact beside the lines, or the answer to a want.
+    Fact(Box<fact::Dated>),
     /// Something is missing.
     Lost(Loss),
     /// A check of the node was made, at start or on request.
@@ -95,6 +99,10 @@ pub type StateChange = (Vec<u8>, Option<Vec<u8>>);
 pub struct Output {
     /// Records in order.
     pub records: Vec<Record>,
+    /// What the engine wants to know, now.
+    pub wants: Vec<fact::Want>,
+    /// Each incident as it is after each change of its state: what `explain` shows.
+    pub incidents: Vec<Incident>,
 }
 
 /// What the engine must know beforehand.
@@ -188,6 +196,7 @@ impl Diagnosis {
     pub fn apply(&mut self, at: Micros, input: Input, out: &mut Output) {
         match input {
             Input::Node(view) => self.view = view,
+            Input::Fact(_) => {}
             Input::Lost(loss) => out.records.push(build::loss(&self.settings.node, at, &loss)),
             Input::Checked(check) => {
                 out.records.push(build::node_check(self.surroundings(), at, &check));
@@ -245,9 +254,9 @@ impl Diagnosis {
                 let attempts = self.collapse.hold(now, seen, &self.identities);
                 self.tell(now, attempts, out);
             }
-            Kind::Identity => {}
+            Kind::Event => {}
             Kind::Node => {
-                if seen.network_ready == Some(false) {
+                if seen.happening == Some(Happening::NetworkNotReady) {
                     self.network_down_at = Some(seen.received);
                 }
             }

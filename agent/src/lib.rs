@@ -12,8 +12,11 @@ pub mod limits;
 pub mod node;
 
 pub mod app;
+pub mod catalogue;
 pub mod command;
 pub mod config;
+pub mod fact;
+pub mod incident;
 pub mod observation;
 pub mod outbox;
 pub mod record;

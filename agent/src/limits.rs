@@ -29,6 +29,9 @@ pub const ATTRIBUTES_BYTES: usize = 48 * 1024;
 /// Attributes of one record: the default limit of SDKs and of Loki.
 pub const ATTRIBUTES: usize = 128;
 
+/// Pods that one line lists: a kubelet's start names all of a node.
+pub const LISTED_PODS: usize = 512;
+
 /// Items of one aggregate. A pod has few containers; a line with more is hostile.
 pub const FAILURES: usize = 64;
 

@@ -2,8 +2,11 @@
 //! matter. Everything in it is bounded, redacted and free of control characters.
 
 mod from_message;
+pub mod happening;
 pub mod text;
 pub mod time;
+
+pub use happening::Happening;
 
 use crate::{redact, source::Micros};
 
@@ -41,8 +44,20 @@ pub struct Observation {
     pub count: Option<u64>,
     /// The unit that a loss is about.
     pub about_unit: Option<String>,
-    /// The kubelet's word on the pod network (kind `Node`).
-    pub network_ready: Option<bool>,
+    /// What happened, in one word for all writers.
+    pub happening: Option<Happening>,
+    /// The message itself, without its frame: for matching where there is no failure.
+    pub text: Option<String>,
+    /// A word of the line: admission reason, probe type, eviction resource, kind of kill.
+    pub reason: Option<String>,
+    /// The line's further message (restart message, probe output).
+    pub detail: Option<String>,
+    /// Pods of a line that lists some.
+    pub pods: Vec<Pod>,
+    /// Sandbox or container attempt, restart count.
+    pub attempt: Option<u32>,
+    /// Signal, by kernel number.
+    pub signal: Option<i32>,
     /// The line or one of its values was cut.
     pub truncated: bool,
     /// What was redacted, by rule.
@@ -59,8 +74,8 @@ pub enum Kind {
     /// Belongs to a sync failure that another line reports.
     #[default]
     Related,
-    /// Only tells which ids belong together, or that a container ended.
-    Identity,
+    /// No failure by itself: tells which ids belong together, that something progressed or ended.
+    Event,
     /// The node as a whole.
     Node,
     /// Lines were lost.

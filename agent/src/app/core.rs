@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podwhy_parser::Kind;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -267,9 +266,6 @@ fn understand(
     joined: &Joined<'_>,
 ) {
     counts.messages += 1;
-    if joined.message.kind() == Kind::Line {
-        return;
-    }
     if let Some(observation) = diagnosis.observe(&joined.message, &joined.line) {
         counts.observations += 1;
         diagnosis.apply(joined.line.at, Input::Observed(Box::new(observation)), output);

@@ -4,8 +4,8 @@
 use podwhy_parser::{self as parser, Component, Facts, Format, Message, What};
 
 use super::{
-    Details, Failure, Form, Kind, Level, Observation, Pod, Writer, WriterComponent, text::Copier,
-    time::Times,
+    Details, Failure, Form, Happening, Kind, Level, Observation, Pod, Writer, WriterComponent,
+    text::Copier, time::Times,
 };
 use crate::{
     limits,
@@ -17,8 +17,12 @@ impl Observation {
     /// nothing.
     #[must_use]
     pub fn from_message(message: &Message<'_>, line: &Line<'_>, times: &mut Times) -> Option<Self> {
+        let happening = Happening::of(message.what);
+        if message.kind() == parser::Kind::Line && happening.is_none() {
+            return None;
+        }
         let facts = message.facts();
-        let kind = kind_of(message, &facts)?;
+        let kind = kind_of(message, &facts, happening)?;
         let mut copier = Copier::default();
         let failures = failures(message, &mut copier);
         let time = times.resolve(message.frame.stamp, line);
@@ -43,7 +47,15 @@ impl Observation {
             error: facts.error.map(|text| copier.prose(text)).filter(|text| !text.is_empty()),
             count: facts.count,
             about_unit: facts.unit.and_then(|text| copier.word(text)),
-            network_ready: (message.what == What::NetworkNotReady).then_some(false),
+            happening,
+            text: (kind == Kind::Node || happening.is_some())
+                .then(|| copier.prose(message.text))
+                .filter(|text| !text.is_empty()),
+            reason: facts.reason.and_then(|text| copier.word(text)),
+            detail: facts.detail.map(|text| copier.prose(text)).filter(|text| !text.is_empty()),
+            pods: pods(message, &mut copier),
+            attempt: facts.attempt,
+            signal: facts.signal,
             truncated: message.truncated || line.cut,
             redacted: copier.redacted,
         };
@@ -54,15 +66,13 @@ impl Observation {
 }
 
 /// `None`: nothing in it for the engine.
-fn kind_of(message: &Message<'_>, facts: &Facts<'_>) -> Option<Kind> {
+fn kind_of(message: &Message<'_>, facts: &Facts<'_>, happening: Option<Happening>) -> Option<Kind> {
     match message.kind() {
         parser::Kind::SyncFailure => Some(Kind::SyncFailure),
         parser::Kind::Related => Some(Kind::Related),
-        parser::Kind::Node if message.what == What::NetworkNotReady => Some(Kind::Node),
+        parser::Kind::Node => Some(Kind::Node),
         parser::Kind::Loss => Some(Kind::Loss),
-        parser::Kind::Progress | parser::Kind::Kill if tells_identity(facts) => {
-            Some(Kind::Identity)
-        }
+        _ if happening.is_some() || tells_identity(facts) => Some(Kind::Event),
         _ => None,
     }
 }
@@ -74,6 +84,19 @@ fn tells_identity(facts: &Facts<'_>) -> bool {
     let pairs_ids = facts.container_id.is_some() && facts.sandbox_id.is_some();
     let pairs_names = facts.pod.uid.is_some() && facts.pod.name.is_some();
     (has_id && (has_pod || facts.exit_code.is_some())) || pairs_ids || pairs_names
+}
+
+/// The pods of a line that lists some.
+fn pods(message: &Message<'_>, copier: &mut Copier) -> Vec<Pod> {
+    message
+        .pods()
+        .take(limits::LISTED_PODS)
+        .map(|pod| Pod {
+            namespace: pod.namespace.and_then(|text| copier.word(text)),
+            name: pod.name.and_then(|text| copier.word(text)),
+            uid: pod.uid.and_then(|text| copier.word(text)),
+        })
+        .collect()
 }
 
 /// The failed steps of a line.

@@ -1,0 +1,144 @@
+//! Evidence about one moment: what a dead container said, what cgroups counted, which files there
+//! are, how the runtime is.
+
+use super::{Instance, PodRef};
+use crate::source::Micros;
+
+/// The end of an instance's own log. Bounded (20 lines, 4 KiB), redacted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct LastWords {
+    /// Whose.
+    pub instance: Instance,
+    /// The lines, oldest first, `P` parts joined.
+    pub lines: Vec<String>,
+    /// Index of the line that matters most, where one stands out.
+    pub matters: Option<usize>,
+    /// How many lines the log holds, where it was short enough to be counted.
+    pub total_lines: Option<u64>,
+    /// Time of the newest line.
+    pub last_at: Option<Micros>,
+    /// The file it was read from.
+    pub path: Option<String>,
+}
+
+/// What cgroups counted. v1 or v2; unknown is `None`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Cgroup {
+    /// Whose.
+    pub instance: Instance,
+    /// 1 or 2
+    pub version: u8,
+    /// Of the container.
+    pub container: CgroupLevel,
+    /// Of the pod.
+    pub pod: CgroupLevel,
+}
+
+/// One cgroup.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CgroupLevel {
+    /// `memory.max`; `None` = no limit or unknown.
+    pub memory_max_bytes: Option<u64>,
+    /// `memory.current`
+    pub memory_current_bytes: Option<u64>,
+    /// `memory.peak`
+    pub memory_peak_bytes: Option<u64>,
+    /// `memory.events` `oom`; v1 `failcnt` is not the same and is left out
+    pub oom: Option<u64>,
+    /// `memory.events` `oom_kill`
+    pub oom_kill: Option<u64>,
+    /// tmpfs and shared memory (`memory.stat` `shmem`)
+    pub shmem_bytes: Option<u64>,
+    /// `pids.max`
+    pub pids_max: Option<u64>,
+    /// `pids.current`
+    pub pids_current: Option<u64>,
+    /// `pids.events` `max`: refused forks
+    pub pids_refused: Option<u64>,
+    /// `cpu.stat` `nr_throttled`
+    pub throttled_periods: Option<u64>,
+    /// `cpu.stat` `nr_periods`
+    pub periods: Option<u64>,
+    /// PSI `memory.pressure` `full avg10`, percent
+    pub memory_full_avg10_percent: Option<f64>,
+    /// PSI `io.pressure` `full avg10`, percent
+    pub io_full_avg10_percent: Option<f64>,
+    /// PSI `cpu.pressure` `some avg10`, percent
+    pub cpu_some_avg10_percent: Option<f64>,
+}
+
+/// File names in the volumes of a pod. Names only, bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Listing {
+    /// Whose.
+    pub pod: PodRef,
+    /// Volume name to what lies in it.
+    pub volumes: Vec<VolumeListing>,
+}
+
+/// One volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct VolumeListing {
+    /// Volume name
+    pub volume: String,
+    /// Relative paths.
+    pub files: Vec<FileEntry>,
+    /// There is more.
+    pub truncated: bool,
+}
+
+/// A file in a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct FileEntry {
+    /// Relative to the volume's root.
+    pub path: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits
+    pub mode: u32,
+    /// Owner
+    pub uid: u32,
+    /// Group
+    pub gid: u32,
+    /// When its content last changed.
+    pub modified: Option<Micros>,
+}
+
+/// What a directory entry is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A regular file.
+    #[default]
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Anything else.
+    Other,
+}
+
+/// What the runtime answered to read-only status calls.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct RuntimeStatus {
+    /// `containerd 1.7.27`
+    pub version: Option<String>,
+    /// How long `Version` took; `None`: it did not answer.
+    pub latency_seconds: Option<f64>,
+    /// Condition `RuntimeReady`
+    pub runtime_ready: Option<bool>,
+    /// Condition `NetworkReady`
+    pub network_ready: Option<bool>,
+    /// Reason and message of what is not ready.
+    pub why: Option<String>,
+}
