@@ -10,6 +10,8 @@ mod clock;
 mod collapse;
 mod identities;
 pub mod identity;
+mod judgement;
+mod moment;
 mod repeats;
 mod state;
 
