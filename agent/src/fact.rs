@@ -3,6 +3,7 @@
 //! bundles as JSON lines. Everything in them is bounded and redacted by whoever collected it.
 
 pub mod evidence;
+pub mod from_api;
 pub mod node;
 pub mod pod;
 

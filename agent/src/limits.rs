@@ -247,3 +247,9 @@ pub const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// `agent --once` waits so long for its delivery: nobody kills it after 30 s, but a backend that is
 /// away must not hold a script for ever.
 pub const DRAIN_ONCE: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// A piece of a recording, unpacked: those that we ship are a few MiB; a gzip bomb is not one.
+pub const RECORDING_BYTES: u64 = 256 << 20;
+
+/// Containers, volumes, mounts or names of one pod: real pods have a dozen of each.
+pub const POD_ITEMS: usize = 128;
