@@ -14,6 +14,7 @@ mod judgement;
 mod moment;
 mod repeats;
 mod state;
+mod world;
 
 use std::time::Duration;
 

@@ -253,3 +253,39 @@ pub const RECORDING_BYTES: u64 = 256 << 20;
 
 /// Containers, volumes, mounts or names of one pod: real pods have a dozen of each.
 pub const POD_ITEMS: usize = 128;
+
+// What the engine knows of pods.
+
+/// Pods: a full node of 110, and what was there before them, so that a pod that is gone can still
+/// be asked about.
+pub const WORLD_PODS: usize = 512;
+
+/// Containers of one pod: real ones have a dozen at most.
+pub const WORLD_CONTAINERS: usize = 32;
+
+/// Instances of one container: the running one, the one that failed, and some to compare with.
+pub const WORLD_INSTANCES: usize = 6;
+
+/// Sandboxes of one pod, each with what became of it.
+pub const WORLD_SANDBOXES: usize = 4;
+
+/// Volumes of one pod that are followed.
+pub const WORLD_VOLUMES: usize = 64;
+
+/// Kubernetes Events of one pod: the newest of each reason say it all.
+pub const WORLD_EVENTS: usize = 16;
+
+/// Orders to stop, or signals, of one instance.
+pub const WORLD_KILLS: usize = 8;
+
+/// A quoted line or a fact in words.
+pub const WORLD_TEXT_BYTES: usize = 1024;
+
+/// Lines about the node without a word of their own.
+pub const WORLD_TROUBLES: usize = 16;
+
+/// Results of sandboxes: a full node that starts all its pods twice.
+pub const WORLD_SANDBOX_TRIES: usize = 256;
+
+/// How far back results of sandboxes count (R96), in microseconds: ten minutes.
+pub const WORLD_WINDOW: i64 = 600_000_000;

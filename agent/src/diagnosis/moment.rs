@@ -32,6 +32,14 @@ pub(super) enum MomentKind {
     PodGone,
     /// It ran in full for the first time, or has been `Succeeded`.
     PodRan,
+    /// It must go because the node is short of something.
+    Evicted,
+    /// The kubelet refused it.
+    Refused { reason: Option<String> },
+    /// It has to make room for another.
+    Preempted,
+    /// It needs a sandbox: it starts, or lost the one it had.
+    SandboxNeeded,
     /// A sandbox was made, network and all.
     SandboxCreated,
     /// A sandbox ended by itself, or was found dead.
@@ -40,6 +48,8 @@ pub(super) enum MomentKind {
     SandboxStopped,
     /// A sandbox was removed.
     SandboxRemoved,
+    /// A pull began.
+    PullBegan { image: Option<String> },
     /// An image is there.
     ImagePulled { image: Option<String> },
     /// A volume is mounted.
@@ -69,6 +79,8 @@ pub(super) enum MomentKind {
     Unhealthy { probe: String },
     /// A probe failed once: `liveness`, `readiness`, `startup`.
     ProbeFailed { probe: String },
+    /// An out-of-memory kill inside it.
+    OomKill,
     /// The container passes its readiness (or the pod does, without container).
     Ready(bool),
     /// The container passed its startup probe.
@@ -89,6 +101,10 @@ pub(super) enum MomentKind {
     NetworkReady(bool),
     /// The runtime, by its own or the kubelet's word.
     RuntimeReady(bool),
+    /// The node is Ready, by the kubelet's word.
+    NodeReady(bool),
+    /// The node shuts down.
+    NodeShutdown,
     /// The kubelet syncs no pod.
     Paused(bool),
     /// PLEG looks at the pods in time.

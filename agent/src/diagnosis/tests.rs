@@ -155,7 +155,7 @@ fn journal(scenario: &str) -> PathBuf {
 }
 
 /// Each message of a recording, joined, in its order.
-fn replay(scenario: &str, mut sink: impl FnMut(&Message<'_>, &Line<'_>)) {
+pub(super) fn replay(scenario: &str, mut sink: impl FnMut(&Message<'_>, &Line<'_>)) {
     let mut input = input::Input::open(&journal(scenario)).unwrap();
     let mut join = Join::new();
     while input

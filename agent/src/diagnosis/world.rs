@@ -1,0 +1,279 @@
+//! What is known of the pods, their containers and the node: filled by lines and facts in any order,
+//! each telling what is new as a `Moment`. Bounded, durable, pure. Owns no judgement.
+
+mod facts;
+mod lines;
+pub(super) mod node;
+mod node_lines;
+pub(super) mod pod;
+pub(super) mod quote;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use self::{
+    node::NodeState,
+    pod::{ContainerState, Instance, PodState},
+};
+use crate::{
+    diagnosis::moment::{Moment, MomentKind},
+    fact::{self, Want},
+    incident::Evidence,
+    limits,
+    observation::{self, Observation},
+    source::Micros,
+};
+
+/// Which pod: the kubelet's uid, or `namespace/name` until the uid is known.
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub(super) struct PodKey(pub(super) String);
+
+/// What is told of a pod: to which container, and what.
+type Told = Vec<(Option<String>, MomentKind)>;
+
+/// Two versions of a pod's specification: the newest, and the one before it that differed.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Specs {
+    pub(super) now: fact::Pod,
+    pub(super) now_since: Micros,
+    /// The one before, and until when it held.
+    pub(super) before: Option<(fact::Pod, Micros)>,
+}
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pods: BTreeMap<String, PodState>,
+    specs: BTreeMap<String, Specs>,
+    /// `namespace/name` to the key of the newest pod of that name.
+    names: BTreeMap<String, String>,
+    listings: BTreeMap<String, fact::Listing>,
+    pub(super) node: NodeState,
+    touches: u64,
+    changed: BTreeSet<String>,
+    changed_specs: BTreeSet<String>,
+    node_changed: bool,
+    wants: Vec<Want>,
+}
+
+impl World {
+    /// Takes in a line, already completed by what ids are known to belong to.
+    pub(super) fn observe(&mut self, _now: Micros, seen: &Observation) -> Vec<Moment> {
+        let mut moments = Vec::new();
+        self.node_line(seen, &mut moments);
+        self.pod_line(seen, &mut moments);
+        moments
+    }
+
+    /// Takes in a fact.
+    pub(super) fn fact(&mut self, _now: Micros, dated: &fact::Dated) -> Vec<Moment> {
+        let mut moments = Vec::new();
+        self.take_fact(dated, &mut moments);
+        moments
+    }
+
+    /// What should be asked for, at once.
+    pub(super) fn take_wants(&mut self) -> Vec<Want> {
+        std::mem::take(&mut self.wants)
+    }
+
+    /// The pod of that key.
+    pub(super) fn pod(&self, key: &PodKey) -> Option<&PodState> {
+        self.pods.get(self.resolve(&key.0))
+    }
+
+    /// Its specification, where one is known.
+    pub(super) fn spec(&self, key: &PodKey) -> Option<&fact::Pod> {
+        self.specs(key).map(|specs| &specs.now)
+    }
+
+    /// Its specification and the one before it.
+    pub(super) fn specs(&self, key: &PodKey) -> Option<&Specs> {
+        self.specs.get(self.resolve(&key.0))
+    }
+
+    /// The file names in its volumes, where they were listed.
+    pub(super) fn listing(&self, key: &PodKey) -> Option<&fact::Listing> {
+        self.listings.get(self.resolve(&key.0))
+    }
+
+    /// The key of a pod that is known.
+    pub(super) fn key_of(&self, pod: &observation::Pod) -> Option<PodKey> {
+        if let Some(uid) = &pod.uid
+            && self.pods.contains_key(uid)
+        {
+            return Some(PodKey(uid.clone()));
+        }
+        let name = full_name(pod)?;
+        let key = self.names.get(&name)?;
+        let known = self.pods.get(key)?;
+        (pod.uid.is_none() || known.pod.uid.is_none() || known.pod.uid == pod.uid)
+            .then(|| PodKey(key.clone()))
+    }
+
+    /// All pods.
+    pub(super) fn pods(&self) -> impl Iterator<Item = (PodKey, &PodState)> {
+        self.pods.iter().map(|(key, pod)| (PodKey(key.clone()), pod))
+    }
+
+    /// What happened to a pod, with its names as far as they are known by now.
+    fn happened(
+        &self,
+        at: Micros,
+        key: &PodKey,
+        container: Option<String>,
+        what: MomentKind,
+        shown_by: &Evidence,
+    ) -> Moment {
+        let pod = self.pods.get(&key.0).map(|state| state.pod.clone()).unwrap_or_default();
+        Moment { at, pod, container, what, shown_by: shown_by.clone() }
+    }
+
+    fn resolve<'a>(&'a self, key: &'a str) -> &'a str {
+        if self.pods.contains_key(key) || self.specs.contains_key(key) {
+            return key;
+        }
+        self.names.get(key).map_or(key, String::as_str)
+    }
+
+    /// The pod's entry, made if it is new. `None` where the line names no pod.
+    fn entry(&mut self, pod: &observation::Pod, at: Micros) -> Option<(PodKey, &mut PodState)> {
+        let key = self.key_for(pod)?;
+        self.touches += 1;
+        let touched = self.touches;
+        let state = self.pods.entry(key.clone()).or_default();
+        for (mine, theirs) in [
+            (&mut state.pod.uid, &pod.uid),
+            (&mut state.pod.namespace, &pod.namespace),
+            (&mut state.pod.name, &pod.name),
+        ] {
+            if mine.is_none() {
+                mine.clone_from(theirs);
+            }
+        }
+        state.touched = touched;
+        state.seen = state.seen.max(at);
+        self.changed.insert(key.clone());
+        self.keep_the_bound(&key);
+        let state = self.pods.get_mut(&key)?;
+        Some((PodKey(key), state))
+    }
+
+    fn key_for(&mut self, pod: &observation::Pod) -> Option<String> {
+        let name = full_name(pod);
+        let Some(uid) = pod.uid.clone() else {
+            let name = name?;
+            return Some(self.names.entry(name.clone()).or_insert(name).clone());
+        };
+        if !self.pods.contains_key(&uid)
+            && let Some(name) = name
+        {
+            // What was told of the name before its uid was known is told of this pod.
+            let before = self.names.insert(name.clone(), uid.clone());
+            if before.as_deref() == Some(name.as_str())
+                && let Some(mut state) = self.pods.remove(&name)
+            {
+                self.changed.insert(name);
+                state.pod.uid = Some(uid.clone());
+                self.pods.insert(uid.clone(), state);
+            }
+        }
+        Some(uid)
+    }
+
+    /// The next line about this name is about another pod.
+    fn forget_name(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
+    /// What was not mentioned for the longest time goes first, and among that what is gone.
+    fn keep_the_bound(&mut self, but: &str) {
+        while self.pods.len() > limits::WORLD_PODS {
+            let oldest = self
+                .pods
+                .iter()
+                .filter(|(key, _)| key.as_str() != but)
+                .min_by_key(|(_, pod)| (pod.gone.is_none(), pod.touched))
+                .map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { return };
+            self.forget(&oldest);
+        }
+    }
+
+    fn forget(&mut self, key: &str) {
+        if let Some(state) = self.pods.remove(key)
+            && let Some(name) = full_name(&state.pod)
+            && self.names.get(&name).is_some_and(|current| current == key)
+        {
+            self.names.remove(&name);
+        }
+        self.listings.remove(key);
+        self.changed.insert(key.to_owned());
+        if self.specs.remove(key).is_some() {
+            self.changed_specs.insert(key.to_owned());
+        }
+    }
+
+    /// Hands on what changed since the last call; `None` means gone.
+    pub(super) fn changes(&mut self, sink: &mut dyn FnMut(Kept<'_>)) {
+        for key in std::mem::take(&mut self.changed) {
+            let state = self.pods.get(&key);
+            sink(Kept::Pod(&key, state));
+        }
+        for key in std::mem::take(&mut self.changed_specs) {
+            sink(Kept::Specs(&key, self.specs.get(&key)));
+        }
+        if std::mem::take(&mut self.node_changed) {
+            sink(Kept::Node(&self.node));
+        }
+    }
+
+    pub(super) fn restore_pod(&mut self, key: String, state: PodState) {
+        self.touches = self.touches.max(state.touched);
+        if let Some(name) = full_name(&state.pod) {
+            // The newest of a name is the one that is not gone, and the one that was touched last.
+            let is_newer =
+                self.names.get(&name).and_then(|other| self.pods.get(other)).is_none_or(|other| {
+                    (other.gone.is_some(), state.touched) > (state.gone.is_some(), other.touched)
+                });
+            if is_newer {
+                self.names.insert(name, key.clone());
+            }
+        }
+        self.pods.insert(key, state);
+    }
+
+    pub(super) fn restore_specs(&mut self, key: String, specs: Specs) {
+        self.specs.insert(key, specs);
+    }
+
+    pub(super) fn restore_node(&mut self, node: NodeState) {
+        self.node = node;
+    }
+}
+
+/// One entry of the durable state.
+#[derive(Debug)]
+pub(super) enum Kept<'a> {
+    Pod(&'a str, Option<&'a PodState>),
+    Specs(&'a str, Option<&'a Specs>),
+    Node(&'a NodeState),
+}
+
+/// `namespace/name`
+fn full_name(pod: &observation::Pod) -> Option<String> {
+    Some(format!("{}/{}", pod.namespace.as_deref()?, pod.name.as_deref()?))
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,433 @@
+//! Facts taken into the world: pods as the API has them, last words, cgroups, listings, the node.
+
+use super::{
+    PodKey, Specs, Told, World, lines,
+    node_lines::tell,
+    pod::{EventTold, PodState},
+    quote,
+};
+use crate::{
+    diagnosis::moment::{Moment, MomentKind},
+    fact::{self, Dated, Fact, State, Want},
+    incident::Evidence,
+    limits,
+    observation::{self, Pod},
+    source::Micros,
+};
+
+impl World {
+    pub(super) fn take_fact(&mut self, dated: &Dated, moments: &mut Vec<Moment>) {
+        let at = dated.at;
+        match &dated.fact {
+            Fact::Pod(pod) => self.pod_fact(at, pod, moments),
+            Fact::PodGone(named) => self.gone(at, &lines::pod_of(named), moments),
+            Fact::PodsListed(listed) => self.listed_facts(at, listed, moments),
+            Fact::NodeObject(object) => self.node_object(at, object, moments),
+            Fact::Event(event) => self.event(at, event),
+            Fact::LastWords(words) => {
+                if let Some(instance) = self.instance_of(&words.instance, at) {
+                    instance.last_words = Some((**words).clone());
+                }
+            }
+            Fact::Cgroup(cgroup) => {
+                let Some(instance) = self.instance_of(&cgroup.instance, at) else { return };
+                if instance.ended.is_some_and(|ended| ended <= at) {
+                    instance.cgroup_after = Some((**cgroup).clone());
+                } else {
+                    instance.cgroup_before = Some((**cgroup).clone());
+                }
+            }
+            Fact::Listing(listing) => {
+                if let Some((key, _)) = self.entry(&lines::pod_of(&listing.pod), at) {
+                    self.listings.insert(key.0, (**listing).clone());
+                }
+            }
+            Fact::Runtime(status) => self.runtime_status(at, status, moments),
+            Fact::View(view) => self.view(view),
+            Fact::Absent(_) => {}
+        }
+    }
+
+    /// The disks and the pod network as they are now.
+    pub(in crate::diagnosis) fn view(&mut self, view: &crate::node::View) {
+        let ready = |view: &crate::node::View| view.cni.as_ref().map(|cni| (cni.ready, cni.reason));
+        if self.node.view.cni.is_some() && ready(&self.node.view) != ready(view) {
+            let text = match view.cni.as_ref().map(|cni| cni.ready) {
+                Some(true) => "the CNI configuration on the node became complete",
+                _ => "the CNI configuration on the node is not complete any more",
+            };
+            self.node.cni_changed = Some(quote::told("cni", text, view.at));
+            self.node_changed = true;
+        }
+        self.node.view = view.clone();
+    }
+
+    fn pod_fact(&mut self, at: Micros, pod: &fact::Pod, moments: &mut Vec<Moment>) {
+        let named = observation::Pod {
+            namespace: Some(pod.namespace.clone()).filter(|it| !it.is_empty()),
+            name: Some(pod.name.clone()).filter(|it| !it.is_empty()),
+            uid: pod.uid.clone(),
+        };
+        let (mut told, mut wants): (Vec<FactTold>, _) = (Vec::new(), Vec::new());
+        let Some((key, state)) = self.entry(&named, at) else { return };
+        of_pod(at, pod, state, &mut told);
+        for container in &pod.containers {
+            of_container(at, container, state, &mut told, &mut wants);
+        }
+        self.wants.extend(wants);
+        self.keep_spec(&key, at, pod);
+        for FactTold { at, container, what, evidence } in told {
+            moments.push(self.happened(at, &key, container, what, &evidence));
+        }
+    }
+
+    /// The version before is kept where its specification differs: a status is no change.
+    fn keep_spec(&mut self, key: &PodKey, at: Micros, pod: &fact::Pod) {
+        self.changed_specs.insert(key.0.clone());
+        let Some(specs) = self.specs.get_mut(&key.0) else {
+            let specs = Specs { now: pod.clone(), now_since: at, before: None };
+            self.specs.insert(key.0.clone(), specs);
+            return;
+        };
+        let differs = match (&specs.now.spec_hash, &pod.spec_hash) {
+            (Some(before), Some(after)) => before != after,
+            _ => images(&specs.now) != images(pod),
+        };
+        let before = std::mem::replace(&mut specs.now, pod.clone());
+        if differs {
+            specs.before = Some((before, at));
+            specs.now_since = at;
+        }
+    }
+
+    fn gone(&mut self, at: Micros, pod: &Pod, moments: &mut Vec<Moment>) {
+        let Some(key) = self.key_of(pod) else { return };
+        let Some(state) = self.pods.get_mut(&key.0) else { return };
+        if state.gone.is_some() {
+            return;
+        }
+        state.gone = Some(at);
+        self.changed.insert(key.0.clone());
+        let evidence = quote::told("pod", "the API has no such pod any more", at);
+        moments.push(self.happened(at, &key, None, MomentKind::PodGone, &evidence));
+    }
+
+    /// A pod that is not in a complete list is gone, unless something newer was heard of it.
+    fn listed_facts(&mut self, at: Micros, listed: &fact::PodsListed, moments: &mut Vec<Moment>) {
+        let missing: Vec<Pod> = self
+            .pods
+            .values()
+            .filter(|state| state.gone.is_none() && state.seen < at)
+            .filter(|state| state.pod.uid.as_ref().is_some_and(|uid| !listed.uids.contains(uid)))
+            .map(|state| state.pod.clone())
+            .collect();
+        for pod in missing {
+            self.gone(at, &pod, moments);
+        }
+    }
+
+    fn node_object(&mut self, at: Micros, object: &fact::NodeObject, moments: &mut Vec<Moment>) {
+        if let Some(version) = &object.kubelet_version {
+            self.node.kubelet_version = Some(version.clone());
+        }
+        if let Some(runtime) = &object.runtime {
+            self.node.runtime_version = Some(runtime.clone());
+        }
+        if let Some(boot) = &object.boot_id {
+            let before = self.node.boot_id.replace(boot.clone());
+            if before.is_some_and(|before| before != *boot) {
+                self.node.booted = Some(quote::told("node", "the node was booted anew", at));
+            }
+        }
+        for condition in &object.conditions {
+            let on = condition.status == "True";
+            let since = condition.since.unwrap_or(at).min(at);
+            let mut text = format!("Node condition {} is {}", condition.kind, condition.status);
+            for more in [&condition.reason, &condition.message].into_iter().flatten() {
+                text.push_str(": ");
+                text.push_str(more);
+            }
+            let evidence = quote::told("node", &text, since);
+            match condition.kind.as_str() {
+                "DiskPressure" => self.pressure("disk", on, since, evidence, moments),
+                "MemoryPressure" => self.pressure("memory", on, since, evidence, moments),
+                "PIDPressure" => self.pressure("pids", on, since, evidence, moments),
+                "Ready" if on => self.node_is_ready(since, &evidence, moments),
+                "Ready" if condition.status == "False" => {
+                    let slot = &mut self.node.ready;
+                    if super::node::Switch::set(slot, false, since, evidence.clone()) {
+                        tell(moments, since, MomentKind::NodeReady(false), evidence);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.node.object = Some((object.clone(), at));
+        self.node_changed = true;
+    }
+
+    fn runtime_status(
+        &mut self,
+        at: Micros,
+        status: &fact::RuntimeStatus,
+        moments: &mut Vec<Moment>,
+    ) {
+        if let Some(version) = &status.version {
+            self.node.runtime_version = Some(version.clone());
+        }
+        match status.latency_seconds {
+            Some(seconds) if status.runtime_ready != Some(false) => {
+                let text = format!("the runtime answers within {seconds:.3} s");
+                self.prove_runtime(at, &quote::told("cri", &text, at), moments);
+            }
+            _ => {
+                let evidence = quote::told("cri", "the runtime does not answer", at);
+                let slot = &mut self.node.runtime;
+                super::node::Switch::set(slot, false, at, evidence.clone());
+                tell(moments, at, MomentKind::RuntimeReady(false), evidence);
+            }
+        }
+        match status.network_ready {
+            Some(true) => {
+                let evidence = quote::told("cri", "the runtime reports NetworkReady=true", at);
+                self.network_is_ready(at, &evidence, moments);
+            }
+            Some(false) => {
+                let evidence = quote::told("cri", "the runtime reports NetworkReady=false", at);
+                let slot = &mut self.node.network;
+                super::node::Switch::set(slot, false, at, evidence.clone());
+                tell(moments, at, MomentKind::NetworkReady(false), evidence);
+            }
+            None => {}
+        }
+        self.node.status = Some((status.clone(), at));
+        self.node_changed = true;
+    }
+
+    fn event(&mut self, at: Micros, event: &fact::Event) {
+        if event.object_kind != "Pod" {
+            return;
+        }
+        let mut pod = lines::pod_of(&event.pod);
+        if pod.name.is_none() {
+            pod.name = Some(event.object_name.clone());
+        }
+        let at = event.last.unwrap_or(at);
+        let evidence = quote::event(event, at);
+        let Some((_, state)) = self.entry(&pod, at) else { return };
+        // The newest of each reason and container says it all.
+        state.events.retain(|it| it.reason != event.reason || it.container != event.container);
+        state.events.push(EventTold {
+            at,
+            container: event.container.clone(),
+            reason: event.reason.clone(),
+            message: quote::one_line(&event.message),
+            evidence,
+        });
+        if state.events.len() > limits::WORLD_EVENTS {
+            state.events.remove(0);
+        }
+    }
+
+    /// The instance that a fact is about: by id, by attempt, by end, else the newest that ended.
+    fn instance_of(
+        &mut self,
+        named: &fact::Instance,
+        at: Micros,
+    ) -> Option<&mut super::pod::Instance> {
+        let (_, state) = self.entry(&lines::pod_of(&named.pod), at)?;
+        let container = state.container_mut(&named.container)?;
+        let instances = &container.instances;
+        let by_id = instances.iter().position(|it| it.id.is_some() && it.id == named.container_id);
+        let by_attempt =
+            || instances.iter().rposition(|it| it.attempt.is_some() && it.attempt == named.attempt);
+        let by_end =
+            || instances.iter().rposition(|it| it.ended.is_some() && it.ended == named.ended);
+        let is_unnamed = named.container_id.is_none() && named.attempt.is_none();
+        let newest = || {
+            let ended = instances.iter().rposition(|it| it.ended.is_some());
+            ended.or(instances.len().checked_sub(1)).filter(|_| is_unnamed)
+        };
+        let found = by_id.or_else(by_attempt).or_else(by_end).or_else(newest);
+        if let Some(index) = found {
+            return container.instances.get_mut(index);
+        }
+        if let Some(id) = &named.container_id {
+            let instance = container.instance_mut(Some(id))?;
+            instance.attempt = named.attempt;
+            return Some(instance);
+        }
+        container.instances.push(super::Instance {
+            attempt: named.attempt,
+            ended: named.ended,
+            ..super::Instance::default()
+        });
+        container.instances.last_mut()
+    }
+}
+
+/// What a fact told of a pod.
+struct FactTold {
+    at: Micros,
+    container: Option<String>,
+    what: MomentKind,
+    evidence: Evidence,
+}
+
+fn images(pod: &fact::Pod) -> Vec<(&str, Option<&str>, Option<u64>)> {
+    pod.containers
+        .iter()
+        .map(|it| (it.name.as_str(), it.image.as_deref(), it.memory_limit_bytes))
+        .collect()
+}
+
+/// The pod's own status.
+fn of_pod(at: Micros, pod: &fact::Pod, state: &mut PodState, told: &mut Vec<FactTold>) {
+    let mut tell = |at: Micros, what: MomentKind, text: &str| {
+        let evidence = quote::told("pod", text, at);
+        told.push(FactTold { at, container: None, what, evidence });
+    };
+    if state.added.is_none() && pod.node.is_some() {
+        let since = pod.created.unwrap_or(at);
+        state.added = Some(since);
+        tell(since, MomentKind::PodAdded, "the pod is assigned to this node");
+    }
+    if let Some(since) = pod.deleting
+        && state.deleting.is_none()
+    {
+        let text = "the pod has a deletion time";
+        state.deleting = Some(quote::told("pod", text, since));
+        tell(since, MomentKind::PodDeleting, text);
+    }
+    if let Some(ready) = pod.condition("Ready") {
+        let is_ready = ready.status == "True";
+        if state.ready != Some(is_ready) {
+            let is_first = state.ready.replace(is_ready).is_none();
+            if is_ready || !is_first {
+                let text = format!("the pod's condition Ready is {}", ready.status);
+                tell(ready.since.unwrap_or(at), MomentKind::Ready(is_ready), &text);
+            }
+        }
+    }
+    let phase = pod.phase.as_deref().unwrap_or_default();
+    let reason = pod.reason.as_deref().unwrap_or_default();
+    if phase == "Failed" && !reason.is_empty() {
+        let text = format!("{reason}: {}", pod.message.as_deref().unwrap_or_default());
+        // A pod that was refused for pressure is called Evicted, too: it never had a container.
+        let had_containers = pod.containers.iter().any(|it| it.container_id.is_some())
+            || !state.containers.is_empty();
+        if reason == "Evicted" && had_containers {
+            if state.evicted.is_none() {
+                state.evicted = Some(quote::told("pod", &text, at));
+                tell(at, MomentKind::Evicted, &text);
+            }
+        } else if state.refused.is_none() && !had_containers {
+            state.refused = Some(quote::told("pod", &text, at));
+            tell(at, MomentKind::Refused { reason: pod.reason.clone() }, &text);
+        }
+    }
+    if phase == "Succeeded" && !std::mem::replace(&mut state.succeeded, true) {
+        tell(at, MomentKind::PodRan, "the pod's phase is Succeeded");
+    }
+}
+
+/// A container's status: its running instance and the ones that ended.
+fn of_container(
+    at: Micros,
+    fact: &fact::Container,
+    state: &mut PodState,
+    told: &mut Vec<FactTold>,
+    wants: &mut Vec<Want>,
+) {
+    let (pod, ending) = (state.pod.clone(), state.is_ending());
+    let has_status = fact.container_id.is_some() || fact.last_state.is_some();
+    if !has_status && fact.state.is_none() {
+        return;
+    }
+    let name = fact.name.as_str();
+    let Some(container) = state.container_mut(name) else { return };
+    let mut tell = |at: Micros, what: MomentKind, text: &str| {
+        let evidence = quote::told("pod", text, at);
+        told.push(FactTold { at, container: Some(name.to_owned()), what, evidence });
+    };
+    for (ended, attempt) in [
+        (&fact.last_state, fact.restarts.and_then(|it| it.checked_sub(1))),
+        (&fact.state, fact.restarts),
+    ] {
+        let Some(State::Terminated { container_id, finished, .. }) = ended else { continue };
+        let at = finished.filter(|it| *it > 0).unwrap_or(at);
+        let Some(id) = container_id.as_deref() else { continue };
+        let is_open = terminated(container, id, attempt, ended.as_ref());
+        if is_open {
+            let evidence = quote::told("pod", &ended_text(name, ended.as_ref()), at);
+            let mut ends: Told = Vec::new();
+            lines::end(container, name, id, (at, &evidence), (&pod, ending), &mut ends, wants);
+            for (_, what) in ends {
+                tell(at, what, &evidence.text);
+            }
+        }
+    }
+    if let (Some(State::Running { since }), Some(id)) = (&fact.state, &fact.container_id)
+        && let Some(instance) = container.instance_mut(Some(id))
+        && instance.ended.is_none()
+    {
+        instance.attempt = instance.attempt.or(fact.restarts);
+        if instance.started.is_none() {
+            instance.started = since.or(Some(at));
+            let at = since.unwrap_or(at);
+            let id = Some(id.clone());
+            tell(at, MomentKind::ContainerStarted { id }, &format!("container {name} runs"));
+        }
+    }
+    for (slot, now, what) in [
+        (&mut container.started, fact.started, MomentKind::Started as fn(bool) -> MomentKind),
+        (&mut container.ready, fact.ready, MomentKind::Ready),
+    ] {
+        let Some(now) = now else { continue };
+        if slot.replace(now) != Some(now) && now {
+            let word =
+                if matches!(what(true), MomentKind::Started(_)) { "started" } else { "ready" };
+            tell(at, what(now), &format!("container {name} is {word}"));
+        }
+    }
+    if let Some(image) = &fact.image {
+        container.image = Some(image.clone());
+    }
+}
+
+/// Fills in how an instance ended; true where its end is not told yet.
+fn terminated(
+    container: &mut super::ContainerState,
+    id: &str,
+    attempt: Option<u32>,
+    state: Option<&State>,
+) -> bool {
+    let Some(State::Terminated { exit_code, reason, message, started, finished, .. }) = state
+    else {
+        return false;
+    };
+    let is_known = container.instances.iter().any(|it| it.id.as_deref() == Some(id));
+    // An instance of long ago that nothing told of: it is no news.
+    let is_old = container.instances.iter().any(|it| it.attempt > attempt && attempt.is_some());
+    if !is_known && is_old {
+        return false;
+    }
+    let Some(instance) = container.instance_mut(Some(id)) else { return false };
+    instance.attempt = instance.attempt.or(attempt);
+    instance.exit_code = instance.exit_code.or(Some(*exit_code));
+    instance.reason = reason.clone().or_else(|| instance.reason.take());
+    instance.message = message.as_deref().map(quote::one_line).or_else(|| instance.message.take());
+    instance.started = instance.started.or(started.filter(|it| *it > 0));
+    instance.ended = instance.ended.or(finished.filter(|it| *it > 0));
+    !instance.end_told
+}
+
+fn ended_text(name: &str, state: Option<&State>) -> String {
+    match state {
+        Some(State::Terminated { exit_code, reason, .. }) => {
+            let reason = reason.as_deref().map(|it| format!(", {it}")).unwrap_or_default();
+            format!("container {name} ended with exit code {exit_code}{reason}")
+        }
+        _ => format!("container {name} ended"),
+    }
+}

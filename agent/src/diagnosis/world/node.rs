@@ -1,0 +1,144 @@
+//! What is known of the node: starts and stops of kubelet and runtime, switches that are on or off,
+//! disks, the pod network, and which sandboxes succeeded lately (R96).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    fact::{NodeObject, RuntimeStatus},
+    incident::Evidence,
+    limits, node,
+    source::Micros,
+};
+
+/// The node.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(in crate::diagnosis) struct NodeState {
+    /// Newest start of the kubelet.
+    pub(in crate::diagnosis) kubelet_started: Option<Evidence>,
+    /// Newest end of the kubelet.
+    pub(in crate::diagnosis) kubelet_ended: Option<Evidence>,
+    /// `v1.34.4`
+    pub(in crate::diagnosis) kubelet_version: Option<String>,
+    pub(in crate::diagnosis) runtime_started: Option<Evidence>,
+    pub(in crate::diagnosis) runtime_stopping: Option<Evidence>,
+    pub(in crate::diagnosis) runtime_version: Option<String>,
+    pub(in crate::diagnosis) boot_id: Option<String>,
+    /// The boot that came with another id than the one before.
+    pub(in crate::diagnosis) booted: Option<Evidence>,
+    pub(in crate::diagnosis) network: Option<Switch>,
+    pub(in crate::diagnosis) runtime: Option<Switch>,
+    pub(in crate::diagnosis) paused: Option<Switch>,
+    pub(in crate::diagnosis) pleg: Option<Switch>,
+    pub(in crate::diagnosis) api: Option<Switch>,
+    pub(in crate::diagnosis) ready: Option<Switch>,
+    pub(in crate::diagnosis) shutdown: Option<Evidence>,
+    /// By resource.
+    pub(in crate::diagnosis) pressure: BTreeMap<String, Switch>,
+    /// Newest lines about the node that have no word of their own, oldest first.
+    pub(in crate::diagnosis) troubles: VecDeque<Evidence>,
+    /// Results of sandboxes, oldest first.
+    pub(in crate::diagnosis) sandboxes: VecDeque<SandboxTry>,
+    /// The CNI configuration could not be loaded.
+    pub(in crate::diagnosis) cni_load_failed: Option<Evidence>,
+    /// When the view last showed another CNI folder.
+    pub(in crate::diagnosis) cni_changed: Option<Evidence>,
+    /// An out-of-memory kill of the node itself.
+    pub(in crate::diagnosis) node_oom: Option<Evidence>,
+    /// Not durable: read anew after a start.
+    #[serde(skip)]
+    pub(in crate::diagnosis) view: node::View,
+    #[serde(skip)]
+    pub(in crate::diagnosis) status: Option<(RuntimeStatus, Micros)>,
+    #[serde(skip)]
+    pub(in crate::diagnosis) object: Option<(NodeObject, Micros)>,
+}
+
+/// On or off, since when, and what shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(in crate::diagnosis) struct Switch {
+    pub(in crate::diagnosis) on: bool,
+    /// Since when it is so without a break.
+    pub(in crate::diagnosis) since: Micros,
+    /// Newest word for it.
+    pub(in crate::diagnosis) at: Micros,
+    pub(in crate::diagnosis) evidence: Evidence,
+}
+
+/// One attempt at a sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(in crate::diagnosis) struct SandboxTry {
+    pub(in crate::diagnosis) at: Micros,
+    pub(in crate::diagnosis) pod: String,
+    pub(in crate::diagnosis) ok: bool,
+}
+
+/// Attempts at sandboxes in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::diagnosis) struct SandboxCounts {
+    pub(in crate::diagnosis) ok: usize,
+    pub(in crate::diagnosis) failed: usize,
+    /// Distinct pods that failed.
+    pub(in crate::diagnosis) failing_pods: usize,
+}
+
+impl Switch {
+    /// Sets it; true when it changed.
+    pub(super) fn set(slot: &mut Option<Self>, on: bool, at: Micros, evidence: Evidence) -> bool {
+        match slot {
+            Some(switch) if switch.on == on => {
+                switch.at = switch.at.max(at);
+                switch.evidence = evidence;
+                false
+            }
+            _ => {
+                *slot = Some(Self { on, since: at, at, evidence });
+                true
+            }
+        }
+    }
+}
+
+impl NodeState {
+    pub(super) fn tried_sandbox(&mut self, at: Micros, pod: &str, ok: bool) {
+        self.sandboxes.push_back(SandboxTry { at, pod: pod.to_owned(), ok });
+        let oldest = at.saturating_sub(limits::WORLD_WINDOW);
+        while self.sandboxes.len() > limits::WORLD_SANDBOX_TRIES
+            || self.sandboxes.front().is_some_and(|first| first.at < oldest)
+        {
+            self.sandboxes.pop_front();
+        }
+    }
+
+    pub(super) fn trouble(&mut self, evidence: Evidence) {
+        self.troubles.push_back(evidence);
+        if self.troubles.len() > limits::WORLD_TROUBLES {
+            self.troubles.pop_front();
+        }
+    }
+
+    /// Attempts at sandboxes from `from` on.
+    pub(in crate::diagnosis) fn sandbox_counts(&self, from: Micros) -> SandboxCounts {
+        let mut counts = SandboxCounts::default();
+        let mut pods = std::collections::BTreeSet::new();
+        for sandbox in self.sandboxes.iter().filter(|sandbox| sandbox.at >= from) {
+            if sandbox.ok {
+                counts.ok += 1;
+            } else {
+                counts.failed += 1;
+                pods.insert(&sandbox.pod);
+            }
+        }
+        counts.failing_pods = pods.len();
+        counts
+    }
+
+    /// The pod network is known not to be ready.
+    pub(in crate::diagnosis) fn network_is_down(&self) -> bool {
+        self.network.as_ref().is_some_and(|switch| !switch.on)
+    }
+
+    /// The runtime is known not to answer.
+    pub(in crate::diagnosis) fn runtime_is_down(&self) -> bool {
+        self.runtime.as_ref().is_some_and(|switch| !switch.on)
+    }
+}

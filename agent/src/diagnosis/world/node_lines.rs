@@ -1,0 +1,300 @@
+//! Lines about the node, its kubelet, runtime and kernel, taken into the world.
+
+use super::{World, node::Switch, quote};
+use crate::{
+    diagnosis::moment::{Moment, MomentKind},
+    incident::Evidence,
+    observation::{Happening, Observation, Pod},
+    source::Micros,
+};
+
+impl World {
+    pub(super) fn node_line(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
+        let at = seen.at;
+        let waits = seen.failures.iter().any(|failure| failure.step == "WaitForNetwork");
+        let Some(happening) = seen.happening else {
+            if waits {
+                let evidence = quote::line(seen);
+                self.node_changed = true;
+                Switch::set(&mut self.node.network, false, at, evidence.clone());
+                tell(moments, at, MomentKind::NetworkReady(false), evidence);
+            }
+            return;
+        };
+        let evidence = quote::line(seen);
+        self.node_changed = true;
+        match happening {
+            Happening::KubeletStarted
+            | Happening::KubeletEnded
+            | Happening::RuntimeStarted
+            | Happening::RuntimeStopping => self.start_or_stop(happening, seen, moments),
+            Happening::UnitStarted | Happening::UnitStopped | Happening::UnitFailed => {
+                self.unit(happening, seen, moments);
+            }
+            Happening::NetworkNotReady => {
+                let (on, what) = (false, MomentKind::NetworkReady(false));
+                Switch::set(&mut self.node.network, on, at, evidence.clone());
+                tell(moments, at, what, evidence);
+            }
+            Happening::RuntimeNotReady | Happening::RuntimeUnavailable | Happening::PlegFailed => {
+                Switch::set(&mut self.node.runtime, false, at, evidence.clone());
+                tell(moments, at, MomentKind::RuntimeReady(false), evidence);
+            }
+            Happening::SyncPaused => {
+                if evidence.text.contains("PLEG is not healthy") {
+                    Switch::set(&mut self.node.pleg, false, at, evidence.clone());
+                    tell(moments, at, MomentKind::PlegHealthy(false), evidence.clone());
+                }
+                Switch::set(&mut self.node.paused, true, at, evidence.clone());
+                tell(moments, at, MomentKind::Paused(true), evidence);
+            }
+            Happening::ApiFailed => {
+                Switch::set(&mut self.node.api, false, at, evidence.clone());
+                tell(moments, at, MomentKind::ApiReachable(false), evidence);
+            }
+            Happening::EvictionPressure | Happening::EvictionRelieved => {
+                let resource = resource_of(seen.reason.as_deref().unwrap_or_default());
+                let on = happening == Happening::EvictionPressure;
+                self.pressure(resource, on, at, evidence, moments);
+            }
+            Happening::NodeConditionChanged | Happening::NodeNotReady => {
+                self.condition(happening, seen, moments);
+            }
+            Happening::NodeShutdown => {
+                self.node.shutdown = Some(evidence.clone());
+                tell(moments, at, MomentKind::NodeShutdown, evidence);
+            }
+            Happening::CniLoadFailed => {
+                self.node.cni_load_failed = Some(evidence.clone());
+                self.node.trouble(evidence.clone());
+                tell(moments, at, MomentKind::NodeSaid, evidence);
+            }
+            Happening::SystemOom | Happening::KernelOomGlobal => {
+                self.node.node_oom = Some(evidence.clone());
+                tell(moments, at, MomentKind::NodeSaid, evidence);
+            }
+            // The node authoriser learns of a new pod a moment later than the kubelet.
+            _ if evidence.text.contains("no relationship found between node") => {}
+            _ if is_trouble(happening) => {
+                self.node.trouble(evidence.clone());
+                tell(moments, at, MomentKind::NodeSaid, evidence);
+            }
+            _ => {}
+        }
+    }
+
+    fn start_or_stop(
+        &mut self,
+        happening: Happening,
+        seen: &Observation,
+        moments: &mut Vec<Moment>,
+    ) {
+        let (at, evidence) = (seen.at, quote::line(seen));
+        let node = &mut self.node;
+        let what = match happening {
+            Happening::KubeletStarted => {
+                // A start is several lines within seconds.
+                let newest = node.kubelet_started.as_ref().and_then(|it| it.at);
+                if newest.is_some_and(|newest| at.abs_diff(newest) < SAME_START) {
+                    return;
+                }
+                node.kubelet_started = Some(evidence.clone());
+                if let Some(version) = seen.detail.as_ref().filter(|it| it.starts_with('v')) {
+                    node.kubelet_version = Some(version.clone());
+                }
+                MomentKind::KubeletStarted
+            }
+            Happening::KubeletEnded => {
+                node.kubelet_ended = Some(evidence.clone());
+                MomentKind::KubeletStopped
+            }
+            Happening::RuntimeStarted => {
+                if let Some(version) = &seen.detail {
+                    node.runtime_version = Some(version.clone());
+                }
+                let newest = node.runtime_started.as_ref().and_then(|it| it.at);
+                if newest.is_some_and(|newest| at.abs_diff(newest) < SAME_START) {
+                    return;
+                }
+                node.runtime_started = Some(evidence.clone());
+                MomentKind::RuntimeStarted
+            }
+            _ => {
+                node.runtime_stopping = Some(evidence.clone());
+                MomentKind::RuntimeStopped
+            }
+        };
+        tell(moments, at, what, evidence);
+    }
+
+    /// systemd's word on the unit of the kubelet or the runtime.
+    fn unit(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
+        let unit = seen.about_unit.as_deref().unwrap_or_default();
+        let is_kubelet =
+            ["kubelet", "k3s", "rke2", "k0s", "microshift"].iter().any(|name| unit.contains(name));
+        let is_runtime = ["containerd", "crio", "docker"].iter().any(|name| unit.contains(name));
+        let (at, evidence) = (seen.at, quote::line(seen));
+        let what = match (is_kubelet, is_runtime, happening) {
+            (true, _, Happening::UnitStarted) => return,
+            (true, ..) => {
+                self.node.kubelet_ended = Some(evidence.clone());
+                MomentKind::KubeletStopped
+            }
+            (_, true, Happening::UnitStarted) => return,
+            (_, true, _) => {
+                self.node.runtime_stopping = Some(evidence.clone());
+                MomentKind::RuntimeStopped
+            }
+            _ => return,
+        };
+        tell(moments, at, what, evidence);
+    }
+
+    /// `NodeHasDiskPressure`, `NodeReady`, … and `Node became not ready`.
+    fn condition(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
+        let (at, evidence) = (seen.at, quote::line(seen));
+        if happening == Happening::NodeNotReady {
+            Switch::set(&mut self.node.ready, false, at, evidence.clone());
+            tell(moments, at, MomentKind::NodeReady(false), evidence);
+            return;
+        }
+        let (resource, on) = match seen.reason.as_deref().unwrap_or_default() {
+            "NodeHasDiskPressure" => ("disk", true),
+            "NodeHasNoDiskPressure" => ("disk", false),
+            "NodeHasInsufficientMemory" => ("memory", true),
+            "NodeHasSufficientMemory" => ("memory", false),
+            "NodeHasInsufficientPID" => ("pids", true),
+            "NodeHasSufficientPID" => ("pids", false),
+            "NodeReady" => {
+                self.node_is_ready(at, &evidence, moments);
+                return;
+            }
+            "NodeNotReady" => {
+                Switch::set(&mut self.node.ready, false, at, evidence.clone());
+                tell(moments, at, MomentKind::NodeReady(false), evidence);
+                return;
+            }
+            _ => return,
+        };
+        self.pressure(resource, on, at, evidence, moments);
+    }
+
+    /// The kubelet calls its node Ready only while runtime and pod network are.
+    pub(super) fn node_is_ready(
+        &mut self,
+        at: Micros,
+        evidence: &Evidence,
+        moments: &mut Vec<Moment>,
+    ) {
+        if Switch::set(&mut self.node.ready, true, at, evidence.clone()) {
+            tell(moments, at, MomentKind::NodeReady(true), evidence.clone());
+        }
+        self.network_is_ready(at, evidence, moments);
+        self.prove_runtime(at, evidence, moments);
+    }
+
+    pub(super) fn network_is_ready(
+        &mut self,
+        at: Micros,
+        evidence: &Evidence,
+        moments: &mut Vec<Moment>,
+    ) {
+        if is_off_before(self.node.network.as_ref(), at)
+            && Switch::set(&mut self.node.network, true, at, evidence.clone())
+        {
+            tell(moments, at, MomentKind::NetworkReady(true), evidence.clone());
+        }
+    }
+
+    /// The runtime did something for the kubelet: it answers, and pods are synced.
+    pub(super) fn prove_runtime(
+        &mut self,
+        at: Micros,
+        evidence: &Evidence,
+        moments: &mut Vec<Moment>,
+    ) {
+        if is_off_before(self.node.runtime.as_ref(), at)
+            && Switch::set(&mut self.node.runtime, true, at, evidence.clone())
+        {
+            tell(moments, at, MomentKind::RuntimeReady(true), evidence.clone());
+        }
+        if is_off_before(self.node.pleg.as_ref(), at)
+            && Switch::set(&mut self.node.pleg, true, at, evidence.clone())
+        {
+            tell(moments, at, MomentKind::PlegHealthy(true), evidence.clone());
+        }
+        if self.node.paused.as_ref().is_some_and(|switch| switch.on && switch.at < at)
+            && Switch::set(&mut self.node.paused, false, at, evidence.clone())
+        {
+            tell(moments, at, MomentKind::Paused(false), evidence.clone());
+        }
+        self.node_changed = true;
+    }
+
+    pub(super) fn pressure(
+        &mut self,
+        resource: &str,
+        on: bool,
+        at: Micros,
+        evidence: Evidence,
+        moments: &mut Vec<Moment>,
+    ) {
+        let known = self.node.pressure.remove(resource);
+        // A condition that was never on does not go away.
+        if known.is_none() && !on {
+            return;
+        }
+        let mut slot = known;
+        let is_new = Switch::set(&mut slot, on, at, evidence.clone());
+        if let Some(switch) = slot {
+            self.node.pressure.insert(resource.to_owned(), switch);
+        }
+        self.node_changed = true;
+        if is_new || on {
+            let what = MomentKind::Pressure { resource: resource.to_owned(), on };
+            tell(moments, at, what, evidence);
+        }
+    }
+}
+
+/// A kubelet's start is told by several lines.
+const SAME_START: u64 = 10_000_000;
+
+fn is_off_before(switch: Option<&Switch>, at: Micros) -> bool {
+    switch.is_some_and(|switch| !switch.on && switch.at < at)
+}
+
+pub(super) fn tell(moments: &mut Vec<Moment>, at: Micros, what: MomentKind, shown_by: Evidence) {
+    moments.push(Moment { at, pod: Pod::default(), container: None, what, shown_by });
+}
+
+/// The kubelet's resource, as conditions call it.
+fn resource_of(word: &str) -> &str {
+    if word.contains("inodes") {
+        "inodes"
+    } else if word.contains("storage") || word.contains("fs") {
+        "disk"
+    } else if word.contains("pid") {
+        "pids"
+    } else {
+        "memory"
+    }
+}
+
+/// Lines that mean something is wrong and have no switch.
+fn is_trouble(happening: Happening) -> bool {
+    use Happening as H;
+    matches!(
+        happening,
+        H::KernelTaskBlocked
+            | H::KernelConntrackFull
+            | H::KernelNetdeviceBusy
+            | H::KernelFilesystem
+            | H::KernelForkRejected
+            | H::EvictionFailed
+            | H::ImageDiskHigh
+            | H::OrphanedPod
+            | H::StaticPodUnreadable
+            | H::NodeLine
+    )
+}
