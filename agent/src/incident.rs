@@ -1,5 +1,6 @@
 //! An incident as it leaves the engine: one cause for one pod, workload or node, from its first
-//! failure to its proven end. Its JSON form is the contract of design 5.3. Owns no rule.
+//! failure to its proven end. Its JSON form is the contract of design 5.3; it is kept as postcard,
+//! so no field may be left out of the form. Owns no rule.
 
 use crate::{fact::Role, source::Micros};
 
@@ -150,10 +151,10 @@ pub struct Cause {
     /// How sure.
     pub confidence: Confidence,
     /// Why it is only an alternative, or what would tell it apart.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub separator: Option<String>,
     /// The user's runbook.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub runbook: Option<String>,
 }
 

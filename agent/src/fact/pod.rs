@@ -188,7 +188,7 @@ pub struct Container {
 
 /// A state of a container.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Not yet, or not again.
     Waiting {
