@@ -11,7 +11,6 @@ mod collapse;
 mod identities;
 pub mod identity;
 mod judgement;
-mod moment;
 mod repeats;
 mod state;
 mod world;

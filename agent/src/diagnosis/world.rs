@@ -3,6 +3,7 @@
 
 mod facts;
 mod lines;
+pub(super) mod moment;
 pub(super) mod node;
 mod node_lines;
 pub(super) mod pod;
@@ -11,11 +12,11 @@ pub(super) mod quote;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use self::{
+    moment::{Moment, MomentKind},
     node::NodeState,
     pod::{ContainerState, Instance, PodState},
 };
 use crate::{
-    diagnosis::moment::{Moment, MomentKind},
     fact::{self, Want},
     incident::Evidence,
     limits,
@@ -126,17 +127,17 @@ impl World {
         self.pods.iter().map(|(key, pod)| (PodKey(key.clone()), pod))
     }
 
-    /// What happened to a pod, with its names as far as they are known by now.
+    /// What happened to a pod.
     fn happened(
         &self,
         at: Micros,
         key: &PodKey,
         container: Option<String>,
         what: MomentKind,
-        shown_by: &Evidence,
+        evidence: &Evidence,
     ) -> Moment {
-        let pod = self.pods.get(&key.0).map(|state| state.pod.clone()).unwrap_or_default();
-        Moment { at, pod, container, what, shown_by: shown_by.clone() }
+        let pod = Some(key.clone()).filter(|key| !key.0.is_empty());
+        Moment { at, pod, container, what, evidence: evidence.clone() }
     }
 
     fn resolve<'a>(&'a self, key: &'a str) -> &'a str {

@@ -1,13 +1,12 @@
 //! Facts taken into the world: pods as the API has them, last words, cgroups, listings, the node.
 
 use super::{
-    PodKey, Specs, Told, World, lines,
+    Moment, MomentKind, PodKey, Specs, Told, World, lines,
     node_lines::tell,
     pod::{EventTold, PodState},
     quote,
 };
 use crate::{
-    diagnosis::moment::{Moment, MomentKind},
     fact::{self, Dated, Fact, State, Want},
     incident::Evidence,
     limits,

@@ -1,12 +1,11 @@
 //! Lines about pods, sandboxes, containers, images and volumes, taken into the world.
 
 use super::{
-    Told, World, full_name,
+    Moment, MomentKind, Told, World, full_name,
     pod::{Instance, KernelOom, Kill, PodState, ProbeState, SandboxState, Signal},
     quote,
 };
 use crate::{
-    diagnosis::moment::{Moment, MomentKind},
     fact::{self, Want},
     incident::Evidence,
     limits,

@@ -1,10 +1,9 @@
 //! Lines about the node, its kubelet, runtime and kernel, taken into the world.
 
-use super::{World, node::Switch, quote};
+use super::{Moment, MomentKind, World, node::Switch, quote};
 use crate::{
-    diagnosis::moment::{Moment, MomentKind},
     incident::Evidence,
-    observation::{Happening, Observation, Pod},
+    observation::{Happening, Observation},
     source::Micros,
 };
 
@@ -264,8 +263,8 @@ fn is_off_before(switch: Option<&Switch>, at: Micros) -> bool {
     switch.is_some_and(|switch| !switch.on && switch.at < at)
 }
 
-pub(super) fn tell(moments: &mut Vec<Moment>, at: Micros, what: MomentKind, shown_by: Evidence) {
-    moments.push(Moment { at, pod: Pod::default(), container: None, what, shown_by });
+pub(super) fn tell(moments: &mut Vec<Moment>, at: Micros, what: MomentKind, evidence: Evidence) {
+    moments.push(Moment { at, pod: None, container: None, what, evidence });
 }
 
 /// The kubelet's resource, as conditions call it.

@@ -36,8 +36,12 @@ impl Watcher {
 
     /// What happened to a pod of this name, in order.
     fn of(&self, name: &str) -> Vec<&MomentKind> {
-        let of_pod = |moment: &&Moment| moment.pod.name.as_deref() == Some(name);
-        self.moments.iter().filter(of_pod).map(|moment| &moment.what).collect()
+        self.moments.iter().filter(|it| self.is_of(it, name)).map(|it| &it.what).collect()
+    }
+
+    fn is_of(&self, moment: &Moment, name: &str) -> bool {
+        let pod = moment.pod.as_ref().and_then(|key| self.world.pod(key));
+        pod.is_some_and(|pod| pod.pod.name.as_deref() == Some(name))
     }
 
     fn exit_codes(&self, name: &str) -> Vec<Option<i32>> {
@@ -68,11 +72,7 @@ fn each_end_of_a_container_is_told_once_with_its_code() {
             .moments
             .iter()
             .filter_map(|moment| match &moment.what {
-                MomentKind::ContainerEnded { id, .. }
-                    if moment.pod.name.as_deref() == Some(pod) =>
-                {
-                    Some(id)
-                }
+                MomentKind::ContainerEnded { id, .. } if watcher.is_of(moment, pod) => Some(id),
                 _ => None,
             })
             .collect();

@@ -1,26 +1,27 @@
 //! What happened to a pod or the node at one time, whoever said it: the only input of recovery and
 //! of incidents that no sync failure tells. `world` makes them, `incidents` reads them.
 
-use crate::{incident::Evidence, observation::Pod, source::Micros};
+use super::PodKey;
+use crate::{incident::Evidence, source::Micros};
 
 /// Something that happened, once, whichever line or fact told it first.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Moment {
+pub(in crate::diagnosis) struct Moment {
     /// When it happened.
-    pub(super) at: Micros,
-    /// To which pod; empty for the node.
-    pub(super) pod: Pod,
+    pub(in crate::diagnosis) at: Micros,
+    /// To which pod; `None` = to the node.
+    pub(in crate::diagnosis) pod: Option<PodKey>,
     /// To which of its containers.
-    pub(super) container: Option<String>,
+    pub(in crate::diagnosis) container: Option<String>,
     /// What.
-    pub(super) what: MomentKind,
+    pub(in crate::diagnosis) what: MomentKind,
     /// The line or fact that shows it.
-    pub(super) shown_by: Evidence,
+    pub(in crate::diagnosis) evidence: Evidence,
 }
 
 /// What happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) enum MomentKind {
+pub(in crate::diagnosis) enum MomentKind {
     /// The pod was assigned to this node.
     #[default]
     PodAdded,
