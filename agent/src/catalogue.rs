@@ -1,8 +1,17 @@
 //! The catalogue of causes: data in `agent/causes/*.yaml`, one file per class, and the users' own
-//! files of the same form. Loads and checks them, and finds what a text can come from. Pure: the
-//! condition of a signal is answered by whoever asks.
+//! files of the same form. `load` reads and checks them, `matcher` finds what a text can come from.
+//! Pure: the condition of a signal is answered by whoever asks.
 
-use std::sync::{Arc, LazyLock};
+pub mod check;
+mod load;
+mod matcher;
+mod rule;
+pub mod signal;
+
+pub use load::{Causes, File, LoadError, builtin, faults, files, parse};
+pub use matcher::{Query, QueryText, TextFrom, Verdict};
+pub use rule::STEPS;
+pub use signal::{Condition, Signal, Signals};
 
 /// The closed list of classes (diagnosis.md 2.6).
 #[derive(
@@ -92,9 +101,13 @@ pub struct Cause {
     /// The user's runbook.
     #[serde(default)]
     pub runbook: Option<String>,
+    /// A user's cause: the id of the cause that it takes the place of.
+    #[serde(default)]
+    pub replaces: Option<String>,
     /// Whole inputs that it must explain.
     pub examples: Vec<Example>,
     /// Whole inputs, near misses, that it must not.
+    #[serde(default)]
     pub counter_examples: Vec<Example>,
 }
 
@@ -132,23 +145,34 @@ pub struct Example {
 }
 
 /// All causes, ready to be asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Catalogue {
-    causes: Vec<(Class, Cause)>,
+    entries: Vec<Entry>,
+    needles: matcher::Needles,
 }
 
-/// Our own causes.
-#[must_use]
-pub fn builtin() -> &'static Arc<Catalogue> {
-    static BUILTIN: LazyLock<Arc<Catalogue>> =
-        LazyLock::new(|| Arc::new(Catalogue { causes: Vec::new() }));
-    &BUILTIN
+#[derive(Debug)]
+struct Entry {
+    class: Class,
+    /// Without its examples.
+    cause: Cause,
+    rule: rule::Rule,
+    /// Of a user's file.
+    is_users: bool,
 }
 
 impl Catalogue {
     /// The cause of that id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<(Class, &Cause)> {
-        self.causes.iter().find(|(_, cause)| cause.id == id).map(|(class, cause)| (*class, cause))
+        self.causes().find(|(_, cause)| cause.id == id)
+    }
+
+    /// All causes, class by class; the users' last.
+    pub fn causes(&self) -> impl Iterator<Item = (Class, &Cause)> {
+        self.entries.iter().map(|entry| (entry.class, &entry.cause))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,3 +289,15 @@ pub const WORLD_SANDBOX_TRIES: usize = 256;
 
 /// How far back results of sandboxes count (R96), in microseconds: ten minutes.
 pub const WORLD_WINDOW: i64 = 600_000_000;
+
+// Causes.
+
+/// A file of causes: ours with all examples are some 100 KiB each; more than this is no file that
+/// somebody wrote.
+pub const CAUSES_FILE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A cause's headline: one line of a terminal.
+pub const TITLE_CHARS: usize = 80;
+
+/// Alternatives of one cause: ours have at most a dozen; each costs a comparison per failure.
+pub const ALTERNATIVES: usize = 64;

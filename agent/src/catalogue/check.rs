@@ -1,0 +1,133 @@
+//! What a cause must be before it is believed: bounded, complete, and with names that exist. Says
+//! what is wrong and what to do. Runs no example: tests and `podwhy cause test` do.
+
+use super::{Cause, Example};
+use crate::limits;
+
+/// What a headline and a command may name.
+pub const PLACEHOLDERS: &[&str] = &[
+    "ns",
+    "pod",
+    "container",
+    "init_container",
+    "node",
+    "uid",
+    "pvc",
+    "pv",
+    "secret",
+    "configmap",
+    "image",
+    "registry",
+    "server",
+    "path",
+    "driver",
+    "plugin",
+    "port",
+    "sa",
+    "container_id",
+    "apiserver",
+    "csi_ns",
+    "csi_pod",
+];
+
+/// Everything that is wrong with a cause beside its rule. Empty: nothing.
+pub(super) fn faults(cause: &Cause) -> Vec<String> {
+    let mut found = Vec::new();
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if cause.id.is_empty() || !cause.id.chars().all(is_word) {
+        found.push("`id`: write it in lower-case letters, digits and _".to_owned());
+    }
+    let length = cause.title.chars().count();
+    if length == 0 || length > limits::TITLE_CHARS {
+        let max = limits::TITLE_CHARS;
+        found.push(format!("`title` has {length} characters: write 1 to {max}"));
+    }
+    if !(0.0..=1.0).contains(&cause.confidence) {
+        found.push("`confidence`: write a number from 0 to 1".to_owned());
+    }
+    for (field, text) in [("about", &cause.about), ("clears", &cause.clears)] {
+        if text.trim().is_empty() {
+            found.push(format!("`{field}` is empty: say it in a sentence"));
+        }
+    }
+    if cause.next.is_empty() || cause.next.iter().any(|step| step.what.trim().is_empty()) {
+        found.push("`next`: say at least one thing to do".to_owned());
+    }
+    if cause.matches.len() > limits::ALTERNATIVES {
+        found.push(format!("`match` has more than {} alternatives", limits::ALTERNATIVES));
+    }
+    let texts = cause.next.iter().flat_map(|step| [Some(&step.what), step.command.as_ref()]);
+    for text in texts.flatten().chain([&cause.title, &cause.clears]) {
+        for name in placeholders(text).filter(|name| !PLACEHOLDERS.contains(name)) {
+            let nearest = suggestion(name, PLACEHOLDERS.iter().copied());
+            found.push(format!("unknown placeholder `{{{name}}}`{nearest}"));
+        }
+    }
+    if cause.examples.is_empty() {
+        found.push("no example: give at least one whole input that it must explain".to_owned());
+    }
+    for (number, example) in (1usize..).zip(&cause.examples) {
+        found.extend(example_fault(cause, example).map(|why| format!("example {number}: {why}")));
+    }
+    found
+}
+
+/// A needle alone proves nothing.
+fn example_fault(cause: &Cause, example: &Example) -> Option<String> {
+    let lines = example.lines.trim();
+    if lines.is_empty() && example.facts.is_none() && example.pod.is_none() {
+        return Some("is empty: give `lines`, or `facts` and `pod`".to_owned());
+    }
+    let is_needle = |rule: &String| {
+        rule.split(" && ").any(|part| !part.starts_with('@') && lines.eq_ignore_ascii_case(part))
+    };
+    cause
+        .matches
+        .iter()
+        .any(is_needle)
+        .then(|| "holds only a needle: give the whole line with its header".to_owned())
+}
+
+/// Names in braces. Braces of jsonpath, shells and Go templates are none: `{.spec…}`, `{range …}`.
+pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| {
+        let (name, _) = rest.split_once('}')?;
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        (!name.is_empty() && name != "end" && name.chars().all(is_name)).then_some(name)
+    })
+}
+
+/// `, did you mean …?` where one is near, else what there is.
+pub(super) fn suggestion<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    match nearest(unknown, known.iter().copied()) {
+        Some(name) => format!(", did you mean `{name}`?"),
+        None => format!(", known are: {}", known.join(", ")),
+    }
+}
+
+/// The most similar name, unless more than a third of the letters differ.
+pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|name| (distance(unknown, name), name))
+        .min_by_key(|(distance, name)| (*distance, name.len()))
+        .filter(|(distance, name)| distance * 3 <= name.chars().count().max(3))
+        .map(|(_, name)| name)
+}
+
+/// How many letters to change, add or drop (Levenshtein, one row).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (to, pair) in b.iter().zip(row.windows(2)) {
+            let &[diagonal, above] = pair else { continue };
+            left = (diagonal + usize::from(from != *to)).min(above + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
