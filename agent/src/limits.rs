@@ -275,6 +275,9 @@ pub const WORLD_VOLUMES: usize = 64;
 /// Kubernetes Events of one pod: the newest of each reason say it all.
 pub const WORLD_EVENTS: usize = 16;
 
+/// Failures of one pod that are told apart by step, reason and container.
+pub const WORLD_FAILURES: usize = 16;
+
 /// Orders to stop, or signals, of one instance.
 pub const WORLD_KILLS: usize = 8;
 
@@ -301,3 +304,16 @@ pub const TITLE_CHARS: usize = 80;
 
 /// Alternatives of one cause: ours have at most a dozen; each costs a comparison per failure.
 pub const ALTERNATIVES: usize = 64;
+// How a cause is told.
+
+/// Texts of other lines of one attempt.
+pub const COMPANION_TEXTS: usize = 4;
+
+/// Pieces of evidence of one judgement, most telling first.
+pub const EVIDENCE: usize = 12;
+
+/// Other causes that are shown.
+pub const SHOWN_ALTERNATIVES: usize = 3;
+
+/// A headline: one line of a terminal.
+pub const TITLE_BYTES: usize = 160;

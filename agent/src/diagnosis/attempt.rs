@@ -6,6 +6,7 @@ use crate::{
         identities::{Identities, agrees, fill},
         identity::SyncFailureId,
     },
+    limits,
     observation::{Details, Failure, Form, Observation, Pod, Writer},
     source::Micros,
 };
@@ -35,6 +36,8 @@ pub(super) struct Attempt {
     pub(super) details: Details,
     pub(super) failure: Failure,
     pub(super) truncated: bool,
+    /// What other lines of the attempt said, where it is not in the failure's own words.
+    pub(super) others: Vec<String>,
 }
 
 impl Attempt {
@@ -84,6 +87,7 @@ impl Attempt {
             details,
             truncated: line.truncated || failure.truncated,
             failure: failure.clone(),
+            others: Vec::new(),
         }
     }
 
@@ -97,6 +101,16 @@ impl Attempt {
                 fill(&mut self.pod.uid, companion.pod.uid.as_ref());
                 fill(&mut self.pod.namespace, companion.pod.namespace.as_ref());
                 fill(&mut self.pod.name, companion.pod.name.as_ref());
+            }
+        }
+        for text in mine.iter().filter_map(|companion| companion.error.as_deref()) {
+            let text = limits::cut(innermost(text), limits::WORLD_TEXT_BYTES).0;
+            let is_known = memchr::memmem::find(self.failure.message.as_bytes(), text.as_bytes());
+            if is_known.is_none()
+                && self.others.len() < limits::COMPANION_TEXTS
+                && !self.others.iter().any(|other| other == text)
+            {
+                self.others.push(text.to_owned());
             }
         }
         let (tied, loose): (Vec<&Observation>, Vec<&Observation>) =
@@ -195,7 +209,7 @@ pub(super) fn says_the_same(message: &str, companion: &Observation) -> bool {
 }
 
 /// Without `rpc error: code = … desc = `, which some layers drop (§6.8).
-fn innermost(text: &str) -> &str {
+pub(super) fn innermost(text: &str) -> &str {
     let mut rest = text.trim();
     while let Some((_, behind)) =
         rest.strip_prefix("rpc error: code = ").and_then(|rest| rest.split_once(" desc = "))

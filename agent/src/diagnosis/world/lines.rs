@@ -2,14 +2,15 @@
 
 use super::{
     Moment, MomentKind, Told, World, full_name,
-    pod::{Instance, KernelOom, Kill, PodState, ProbeState, SandboxState, Signal},
+    pod::{FailureSeen, Instance, KernelOom, Kill, PodState, ProbeState, SandboxState, Signal},
     quote,
 };
 use crate::{
+    diagnosis::attempt::container_of,
     fact::{self, Want},
     incident::Evidence,
     limits,
-    observation::{Happening, Observation, Pod, WriterComponent},
+    observation::{Happening, Kind, Observation, Pod, WriterComponent},
     source::Micros,
 };
 
@@ -34,13 +35,22 @@ impl World {
     fn failures_of(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
         for failure in &seen.failures {
             let reason = failure.reason.as_deref().unwrap_or_default();
-            let is_told = !matches!(seen.kind, crate::observation::Kind::Related);
-            if !is_told {
+            let message = quote::one_line(&failure.message);
+            let evidence = Evidence { text: message.clone(), ..quote::line(seen) };
+            let Some((key, state)) = self.entry(&seen.pod, seen.at) else { continue };
+            state.failed(FailureSeen {
+                at: seen.at,
+                first: seen.at,
+                count: 1,
+                step: failure.step.clone(),
+                reason: failure.reason.clone(),
+                container: container_of(failure),
+                message,
+                evidence: evidence.clone(),
+            });
+            if seen.kind == Kind::Related {
                 continue;
             }
-            let evidence =
-                Evidence { text: quote::one_line(&failure.message), ..quote::line(seen) };
-            let Some((key, state)) = self.entry(&seen.pod, seen.at) else { continue };
             let what = match failure.step.as_str() {
                 "Eviction" if reason == "Evicted" => {
                     state.evicted = Some(evidence.clone());

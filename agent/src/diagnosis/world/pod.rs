@@ -39,6 +39,8 @@ pub(in crate::diagnosis) struct PodState {
     pub(in crate::diagnosis) sandboxes: Vec<SandboxState>,
     /// By volume name.
     pub(in crate::diagnosis) mounts: BTreeMap<String, MountState>,
+    /// The newest failure of each step, reason and container, newest last.
+    pub(in crate::diagnosis) failures: Vec<FailureSeen>,
     /// What Kubernetes Events said of it, newest last.
     pub(in crate::diagnosis) events: Vec<EventTold>,
     /// Newest line or fact about it.
@@ -159,6 +161,20 @@ pub(in crate::diagnosis) struct MountState {
     pub(in crate::diagnosis) unmounted: Option<Micros>,
 }
 
+/// A failure that a line told, by the kubelet's words.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(in crate::diagnosis) struct FailureSeen {
+    pub(in crate::diagnosis) at: Micros,
+    /// The first one that was told with no success of the step since.
+    pub(in crate::diagnosis) first: Micros,
+    pub(in crate::diagnosis) count: u32,
+    pub(in crate::diagnosis) step: String,
+    pub(in crate::diagnosis) reason: Option<String>,
+    pub(in crate::diagnosis) container: Option<String>,
+    pub(in crate::diagnosis) message: String,
+    pub(in crate::diagnosis) evidence: Evidence,
+}
+
 /// A Kubernetes Event about the pod.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(in crate::diagnosis) struct EventTold {
@@ -168,6 +184,9 @@ pub(in crate::diagnosis) struct EventTold {
     pub(in crate::diagnosis) message: String,
     pub(in crate::diagnosis) evidence: Evidence,
 }
+
+/// The lines of one attempt lie within this.
+const SAME_ATTEMPT: u64 = 2_000_000;
 
 impl PodState {
     /// It is to end, whatever the reason.
@@ -204,6 +223,24 @@ impl PodState {
     /// The sandbox that was made last.
     pub(in crate::diagnosis) fn sandbox(&self) -> Option<&SandboxState> {
         self.sandboxes.last()
+    }
+
+    /// A failure of this step, reason and container: the newest words stay.
+    pub(super) fn failed(&mut self, mut seen: FailureSeen) {
+        let is_same = |it: &FailureSeen| {
+            it.step == seen.step && it.reason == seen.reason && it.container == seen.container
+        };
+        if let Some(index) = self.failures.iter().position(is_same) {
+            let before = self.failures.remove(index);
+            seen.first = before.first;
+            // The lines of one attempt are one failure.
+            let is_again = seen.at.abs_diff(before.at) > SAME_ATTEMPT;
+            seen.count = before.count.saturating_add(u32::from(is_again));
+        }
+        self.failures.push(seen);
+        if self.failures.len() > limits::WORLD_FAILURES {
+            self.failures.remove(0);
+        }
     }
 
     pub(super) fn container_mut(&mut self, name: &str) -> Option<&mut ContainerState> {
