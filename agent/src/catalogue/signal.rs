@@ -97,6 +97,12 @@ conditions! {
     NoStartupProbe = "no_startup_probe",
     /// The init container has no restartPolicy of its own. Pod specification.
     NoRestartPolicy = "no_restart_policy",
+    /// Its name or image is one that serves other containers: proxy, agent, sidecar … Pod
+    /// specification; a hint, no role.
+    NamedLikeSidecar = "named_like_sidecar",
+    /// A native sidecar of the pod has no startupProbe, so nothing waits until it can serve. Pod
+    /// specification.
+    NativeSidecarUngated = "native_sidecar_ungated",
     /// The pod's restartPolicy is Never. Pod specification.
     RestartPolicyNever = "restartPolicy=Never",
     /// The pod's phase is Succeeded. Pod status.
