@@ -114,7 +114,7 @@ fn each_recording_has_as_many_error_syncing_pod_lines_as_its_index_says() {
         assert_eq!(lines.len() as u64, expected[&name], "{name}");
         total += lines.len();
     }
-    assert_eq!(total, 258);
+    assert_eq!(total, 265);
 }
 
 #[test]
