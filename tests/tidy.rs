@@ -86,7 +86,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tonic", &["export/otlp_grpc"]),
     ("axum", &["admin"]),
     ("clap", &["main", "command"]),
-    ("serde_saphyr", &["config", "catalogue"]),
+    ("serde_saphyr", &["config", "catalogue", "source/paste"]),
     ("flate2", &["export/otlp_http", "source/input"]),
 ];
 

@@ -10,13 +10,14 @@ mod agent;
 mod check;
 mod config;
 mod demo;
+pub mod explain;
 mod parse;
 
-/// Done; for `parse`, something was found.
+/// Done; for `parse` and `explain`, something was found.
 pub const DONE: u8 = 0;
 /// Something failed.
 pub const FAILED: u8 = 1;
-/// `parse` found no failure in its input. (2, bad arguments, is clap's own.)
+/// `parse` or `explain` found no failure in its input. (2, bad arguments, is clap's own.)
 pub const NOTHING_FOUND: u8 = 3;
 /// The configuration is wrong (`EX_USAGE` of sysexits.h).
 pub const BAD_CONFIGURATION: u8 = 64;
@@ -35,6 +36,10 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Start here:
   podwhy demo                          a recorded node, broken on purpose, in half a minute
+  journalctl -u kubelet | podwhy explain
+                                       what fails on this node, why, and what to do
+  kubectl describe pod X | podwhy explain
+                                       the same from whatever you can copy
   journalctl -u kubelet | podwhy parse every sync failure of this node as one JSON line
   podwhy check                         what the agent could read on this machine
   podwhy agent                         the node agent: prints, or sends to an OTLP endpoint
@@ -47,6 +52,7 @@ enum Command {
     Check(check::Check),
     Config(config::Config),
     Demo(demo::Args),
+    Explain(explain::Args),
     Parse(parse::Args),
 }
 
@@ -58,6 +64,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Parse(arguments) => parse::run(&arguments),
     }
 }

@@ -180,6 +180,29 @@ pub const JOIN_SPARE_BYTES: usize = 64 * 1024;
 /// Messages that `parse` keeps back for an earlier one that is not complete, so that its output is
 /// in the order of its input: a second of a busy node.
 pub const PARSE_WAITING: usize = 1024;
+
+// What people paste.
+
+/// One pasted object or list: all pods of a node take about a megabyte, those of a cluster do not
+/// belong into one question.
+pub const DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
+
+/// Pieces that a terminal's window may break one line into: a long error at 80 columns.
+pub const WRAPPED_LINES: u32 = 256;
+
+/// What `explain` holds back to put several inputs into the order of time: more than a node writes
+/// within the minutes by which sources lag, a few MiB.
+pub const EXPLAIN_WINDOW: usize = 16_384;
+
+/// Incidents that `explain` shows: many times what the engine keeps open at a time.
+pub const EXPLAIN_INCIDENTS: usize = 8192;
+
+/// Pieces of advice about manifests: more than anybody reads.
+pub const EXPLAIN_ADVICE: usize = 512;
+
+/// Pasted specifications that are read for advice: all workloads of a namespace or two.
+pub const EXPLAIN_MANIFESTS: usize = 256;
+
 // What the node looks like.
 
 /// A CNI configuration: what containerd takes.

@@ -159,6 +159,10 @@ pub enum Form {
     Json,
     Containerd,
     Crio,
+    /// A Kubernetes Event.
+    Event,
+    /// What `kubectl describe` or a pod's status reports.
+    Describe,
 }
 
 impl Form {
@@ -171,6 +175,8 @@ impl Form {
             Self::Json => "json",
             Self::Containerd => "containerd",
             Self::Crio => "crio",
+            Self::Event => "event",
+            Self::Describe => "describe",
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod input;
 pub mod join;
 pub mod journal;
 mod origin;
+pub mod paste;
 pub mod recording;
 pub mod text;
 

@@ -20,7 +20,7 @@ mod physical;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use physical::Physical;
+pub(crate) use physical::{Physical, Piece};
 
 /// Bytes in flight between the file and the line.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -166,7 +166,7 @@ const FOREIGN: [(&[u8], &str); 4] = [
 ];
 
 /// Looks at the magic number, so that a rotated `.gz` is read under any name.
-fn decompressed(mut input: Box<dyn Read + Send>) -> io::Result<Bytes> {
+pub(crate) fn decompressed(mut input: Box<dyn Read + Send>) -> io::Result<Bytes> {
     let head = head_of(&mut input, 8)?;
     if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, *what));

@@ -11,8 +11,9 @@ mod json;
 mod tests;
 
 pub use batch::Batch;
+pub(crate) use entry::Entries;
 pub(crate) use export::{Export, is_export};
-pub(crate) use json::{Json, is_json_entry};
+pub(crate) use json::{Json, Objects, is_json_entry};
 
 /// Entries that were read and not handed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

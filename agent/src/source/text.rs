@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 use podwhy_parser::cri_log::{self, Stream};
 use podwhy_parser::{Origin, Stamp};
 
-use super::input::Physical;
+use super::input::{Physical, Piece};
 use super::{Line, Micros, origin, stream_id};
 use crate::limits::LINE_BYTES;
 
@@ -23,23 +23,13 @@ use prefix::Prefix;
 #[derive(Debug)]
 pub(crate) struct Text<R> {
     lines: Physical<R>,
-    calendar: Calendar,
-    boot: u64,
-    text: String,
-    /// Whether the last line of standard output, and of standard error, goes on in its next (G66).
-    goes_on: [bool; 2],
+    reading: Reading,
 }
 
 impl<R: BufRead> Text<R> {
     /// `written` is when the input was last written to, as far as anybody knows.
-    pub(crate) fn new(lines: Physical<R>, written: Micros) -> Self {
-        Self {
-            lines,
-            calendar: Calendar::before(written),
-            boot: 0,
-            text: String::new(),
-            goes_on: [false; 2],
-        }
+    pub(crate) const fn new(lines: Physical<R>, written: Micros) -> Self {
+        Self { lines, reading: Reading::before(written) }
     }
 
     pub(crate) const fn lines(&self) -> u64 {
@@ -49,6 +39,34 @@ impl<R: BufRead> Text<R> {
     /// Reads the next line. `false` at the end of the input.
     pub(crate) fn next(&mut self, sink: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
         let Some(piece) = self.lines.next(LINE_BYTES)? else { return Ok(false) };
+        self.reading.take(piece, sink);
+        Ok(true)
+    }
+}
+
+/// What the lines so far tell about the next one.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    calendar: Calendar,
+    boot: u64,
+    text: String,
+    /// Whether the last line of standard output, and of standard error, goes on in its next (G66).
+    goes_on: [bool; 2],
+}
+
+impl Reading {
+    /// Of an input that was last written to at `written`.
+    pub(crate) const fn before(written: Micros) -> Self {
+        Self {
+            calendar: Calendar::before(written),
+            boot: 0,
+            text: String::new(),
+            goes_on: [false; 2],
+        }
+    }
+
+    /// Takes a physical line, and hands on the line of a log that it is.
+    pub(crate) fn take(&mut self, piece: Piece<'_>, sink: &mut dyn FnMut(Line<'_>)) {
         let bytes = if piece.number == 1 {
             piece.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(piece.bytes)
         } else {
@@ -60,7 +78,7 @@ impl<R: BufRead> Text<R> {
                 Header::Boot(id) => self.boot = stream_id(&[id.as_bytes()]),
                 Header::Date(stamp) => self.calendar.settle(stamp),
             }
-            return Ok(true);
+            return;
         }
         let prefix = Prefix::of(whole);
         let text = prefix.as_ref().map_or(whole, |prefix| prefix.rest);
@@ -93,7 +111,6 @@ impl<R: BufRead> Text<R> {
             cut: piece.cut || pod.is_some_and(|pod| pod.is_partial),
             number: piece.number,
         });
-        Ok(true)
     }
 }
 

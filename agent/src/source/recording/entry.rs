@@ -44,6 +44,27 @@ impl Field {
     }
 }
 
+/// Entries whose fields are handed in one by one.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    entry: Entry,
+    skipped: Skipped,
+}
+
+impl Entries {
+    /// Takes a field.
+    pub(crate) fn set(&mut self, name: &[u8], value: &[u8], number: u64) {
+        self.entry.set(Field::of(name), value, number);
+    }
+
+    /// The entry is complete: hands on the line that it is.
+    pub(crate) fn hand_on(&mut self, sink: &mut dyn FnMut(Line<'_>)) -> io::Result<()> {
+        let handed = self.entry.hand_on(&mut self.skipped, sink);
+        self.entry.clear();
+        handed
+    }
+}
+
 /// One entry.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {

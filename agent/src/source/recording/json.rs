@@ -17,15 +17,12 @@ use crate::source::input::Physical;
 #[derive(Debug)]
 pub(crate) struct Json<R> {
     lines: Physical<R>,
-    entry: Entry,
-    bytes: Vec<u8>,
-    skipped: Skipped,
+    entries: Objects,
 }
 
 impl<R: BufRead> Json<R> {
     pub(crate) fn new(lines: Physical<R>) -> Self {
-        let (entry, bytes, skipped) = (Entry::default(), Vec::new(), Skipped::default());
-        Self { lines, entry, bytes, skipped }
+        Self { lines, entries: Objects::default() }
     }
 
     pub(crate) const fn lines(&self) -> u64 {
@@ -33,7 +30,7 @@ impl<R: BufRead> Json<R> {
     }
 
     pub(crate) const fn skipped(&self) -> Skipped {
-        self.skipped
+        self.entries.skipped
     }
 
     /// Reads the next line. `false` at the end of the input.
@@ -43,15 +40,40 @@ impl<R: BufRead> Json<R> {
         if object.is_empty() {
             return Ok(true);
         }
+        self.entries.take(object, line.number, sink)?;
+        Ok(true)
+    }
+}
+
+/// Entries that are handed in one by one.
+#[derive(Debug, Default)]
+pub(crate) struct Objects {
+    entry: Entry,
+    bytes: Vec<u8>,
+    skipped: Skipped,
+}
+
+impl Objects {
+    pub(crate) const fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    /// Takes one object, and hands on the line that it is.
+    pub(crate) fn take(
+        &mut self,
+        object: &[u8],
+        number: u64,
+        sink: &mut dyn FnMut(Line<'_>),
+    ) -> io::Result<()> {
         self.entry.clear();
         let mut json = serde_json::Deserializer::from_slice(object);
-        let object = Object { entry: &mut self.entry, bytes: &mut self.bytes, number: line.number };
+        let object = Object { entry: &mut self.entry, bytes: &mut self.bytes, number };
         if object.deserialize(&mut json).is_ok() {
             self.entry.hand_on(&mut self.skipped, sink)?;
         } else {
             self.skipped.undecodable += 1;
         }
-        Ok(true)
+        Ok(())
     }
 }
 

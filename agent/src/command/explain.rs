@@ -1,0 +1,249 @@
+//! `podwhy explain`: any paste → what fails, why, what shows it, and what to do. The command: its
+//! arguments, its exit codes and its choice of form; reading, rendering and advice are its parts.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use super::{DONE, FAILED, NOTHING_FOUND, complain, say};
+use crate::incident::Incident;
+use crate::source::Micros;
+
+mod order;
+mod read;
+mod render;
+mod words;
+
+pub use read::{Explained, NamedInput, Options, explain};
+
+/// Explain pasted logs: what fails, why, what shows it, and what to do next.
+///
+/// Takes whatever you have, mixed as it comes: journal text in any of journalctl's forms, syslog
+/// files, raw kubelet or containerd logs, `kubectl describe`, Events as table, JSON or YAML, pods
+/// and workloads as JSON or YAML, or one error message alone. Several files join into one answer.
+/// Needs no cluster and no node, and looks at neither.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// Files to read; `-` or none is standard input.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// How to answer: text for people, or one JSON object a line for programs.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
+    output: Form,
+
+    /// When to use colours; `auto` means on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
+
+    /// A copy of /var/log/pods, or a must-gather: a folder, or a tar archive, compressed or not.
+    ///
+    /// What a container wrote last is read from it, as the agent on the node would have.
+    #[arg(long, value_name = "PATH")]
+    pod_logs: Option<PathBuf>,
+
+    /// Explain what was known at this time (RFC 3339, such as 2026-11-22T13:22:41Z).
+    ///
+    /// It is also the time from which printed ages count.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Micros>,
+
+    /// Only incidents of pods with this in their name.
+    #[arg(long, value_name = "NAME")]
+    pod: Option<String>,
+
+    /// Only incidents of this namespace.
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Only incidents of this step, such as StartContainer.
+    #[arg(long, value_name = "STEP")]
+    step: Option<String>,
+
+    /// Only incidents of this cause or class of causes.
+    #[arg(long, value_name = "CAUSE")]
+    cause: Option<String>,
+
+    /// Only incidents seen within this time before the end, such as 10m or 2h.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    since: Option<Micros>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  journalctl -u kubelet -u containerd --since -1h | podwhy explain
+  podwhy explain kubelet.log messages-20261115.gz
+  kubectl describe pod web-0 | podwhy explain
+  podwhy explain journal.txt describe.txt pod.json --pod-logs pods.tar.gz
+  kubectl get events -A -o json | podwhy explain --output json | jq .cause.id
+  podwhy explain deployment.yaml                 advice, before anything fails
+  pbpaste | podwhy explain                       one message out of a chat is enough
+
+Exit codes: 0 something was explained, 1 an input could not be read, 2 bad arguments,
+3 nothing recognised.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+fn time(text: &str) -> Result<Micros, String> {
+    text.parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_microsecond)
+        .map_err(|_| "write it as 2026-11-22T13:22:41Z".to_owned())
+}
+
+fn age(text: &str) -> Result<Micros, String> {
+    crate::source::paste::age(text).ok_or_else(|| "write it as 30s, 10m, 2h or 1d".to_owned())
+}
+
+/// Reads, answers, and tells the exit code.
+#[must_use]
+pub(super) fn run(arguments: &Args) -> ExitCode {
+    let (inputs, unread) = opened(&arguments.files);
+    let options =
+        Options { at: arguments.at, pod_logs: arguments.pod_logs.clone(), ..Options::default() };
+    let mut explained = explain(inputs, &options);
+    let has_found = !explained.incidents.is_empty() || explained.failures > 0;
+    let now = explained.now;
+    explained.incidents.retain(|incident| arguments.wants(incident, now));
+    explained.unread.splice(0..0, unread);
+    for sentence in &explained.unread {
+        complain(&render::plain(sentence));
+    }
+    let is_unread = !explained.unread.is_empty();
+    let text = match arguments.output {
+        Form::Json => render::json(&explained),
+        Form::Text => render::text(&explained, arguments.look()),
+    };
+    let code = match (has_found, is_unread) {
+        (true, _) => DONE,
+        (false, true) => FAILED,
+        (false, false) => {
+            nothing(&explained, arguments.output);
+            NOTHING_FOUND
+        }
+    };
+    say(&text, code).into()
+}
+
+impl Args {
+    fn look(&self) -> render::Look {
+        let is_terminal = io::stdout().is_terminal();
+        let no_color = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
+        let colour = match self.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => is_terminal && !no_color,
+        };
+        let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let measured = || {
+            rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col))
+        };
+        let width = told().or_else(|| measured().filter(|_| is_terminal));
+        render::Look { colour, width: width.filter(|width| *width > 0) }
+    }
+
+    fn wants(&self, incident: &Incident, now: Option<Micros>) -> bool {
+        let any_pod =
+            |is_it: &dyn Fn(&crate::incident::Pod) -> bool| incident.pods.iter().any(is_it);
+        let is_pod = self.pod.as_ref().is_none_or(|wanted| {
+            let name = wanted.rsplit('/').next().unwrap_or(wanted);
+            any_pod(&|pod| pod.name.as_ref().is_some_and(|it| it.contains(name)))
+        });
+        let is_namespace = self
+            .namespace
+            .as_ref()
+            .is_none_or(|wanted| any_pod(&|pod| pod.namespace.as_ref() == Some(wanted)));
+        let is_step = self.step.as_ref().is_none_or(|wanted| {
+            incident.step.as_ref().is_some_and(|step| step.eq_ignore_ascii_case(wanted))
+        });
+        let is_cause = self
+            .cause
+            .as_ref()
+            .is_none_or(|wanted| incident.cause.id == *wanted || incident.cause.class == *wanted);
+        let is_since = match (self.since, incident.last_seen, now) {
+            (Some(since), Some(last), Some(now)) => last >= now.saturating_sub(since),
+            _ => true,
+        };
+        is_pod && is_namespace && is_step && is_cause && is_since
+    }
+}
+
+/// The inputs that can be opened, and what is wrong with the others.
+fn opened(files: &[PathBuf]) -> (Vec<NamedInput>, Vec<String>) {
+    let standard_input = [PathBuf::from("-")];
+    let files = if files.is_empty() { &standard_input[..] } else { files };
+    let (mut inputs, mut unread) = (Vec::new(), Vec::new());
+    for file in files {
+        if file == Path::new("-") {
+            invite();
+            inputs.push(NamedInput { name: None, bytes: Box::new(io::stdin()), written: None });
+            continue;
+        }
+        match open(file) {
+            Ok(input) => inputs.push(input),
+            Err(error) => unread.push(format!("cannot read {}: {error}", file.display())),
+        }
+    }
+    (inputs, unread)
+}
+
+fn open(path: &Path) -> io::Result<NamedInput> {
+    let file = std::fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::other("it is a folder; pod logs go behind --pod-logs"));
+    }
+    let since = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok();
+    let written = metadata.modified().ok().filter(|_| metadata.is_file()).and_then(since);
+    let written = written.and_then(|since| Micros::try_from(since.as_micros()).ok());
+    Ok(NamedInput { name: Some(path.display().to_string()), bytes: Box::new(file), written })
+}
+
+/// Somebody sits before an empty terminal.
+#[expect(clippy::print_stderr, reason = "speaks to who types, not to who reads the answer")]
+fn invite() {
+    if io::stdin().is_terminal() {
+        eprintln!(
+            "Paste what you have: kubelet or containerd log lines, `kubectl describe pod`, Events, a \
+             pod as YAML, or one error message. End with Ctrl-D."
+        );
+    }
+}
+
+/// Says what was read and what would help.
+#[expect(clippy::print_stderr, reason = "design 5.3: the object goes to standard error")]
+fn nothing(explained: &Explained, form: Form) {
+    let lines = explained.lines;
+    let hint = if lines == 0 {
+        "the input is empty".to_owned()
+    } else if explained.messages > 0 || explained.facts > 0 {
+        format!(
+            "{} messages and {} objects were understood, and nothing fails in them; try a longer \
+             time: journalctl -u kubelet -u containerd --since -2h | podwhy explain",
+            explained.messages, explained.facts
+        )
+    } else {
+        "nothing of it is known here; what helps: journalctl -u kubelet -u containerd, kubectl \
+         describe pod NAME, kubectl get events, kubectl get pod NAME -o yaml"
+            .to_owned()
+    };
+    match form {
+        Form::Json => {
+            let object = serde_json::json!({"kind": "nothing", "lines": lines, "hint": hint});
+            eprintln!("{object}");
+        }
+        Form::Text => complain(&format_args!("nothing to explain in {lines} lines: {hint}")),
+    }
+}

@@ -1,0 +1,413 @@
+//! Any number of pastes → one answer. The library entry of `explain`: the agent's own parser, joiner
+//! and engine over what is given, and nothing else. Looks at no clock, no disk and no node but the
+//! copy of pod logs that it is told of; the newest time in the input is "now".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use super::order::{Item, Order};
+use super::words::Words;
+use crate::diagnosis::{self, Diagnosis, Input, Output};
+use crate::fact::{self, Dated, Fact};
+use crate::incident::Incident;
+use crate::limits::{EXPLAIN_INCIDENTS, EXPLAIN_MANIFESTS};
+use crate::observation::{Kind, Observation, time::Times};
+use crate::source::Micros;
+use crate::source::join::{Join, Joined};
+use crate::source::paste::{Manifest, Part, Paste};
+
+/// One paste.
+pub struct NamedInput {
+    /// What evidence calls it; `None` for standard input.
+    pub name: Option<String>,
+    /// Its bytes, compressed or not.
+    pub bytes: Box<dyn io::Read + Send>,
+    /// When it was last written to, where it says so itself: dates lines without a year.
+    pub written: Option<Micros>,
+}
+
+impl std::fmt::Debug for NamedInput {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("NamedInput").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl NamedInput {
+    /// A text in memory.
+    #[must_use]
+    pub fn text(name: &str, text: &str) -> Self {
+        let bytes = Box::new(io::Cursor::new(text.as_bytes().to_vec()));
+        Self { name: Some(name.to_owned()), bytes, written: None }
+    }
+}
+
+/// How it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Explain it as it stood then.
+    pub at: Option<Micros>,
+    /// A copy of `/var/log/pods`: a folder, or a tar archive of one.
+    pub pod_logs: Option<std::path::PathBuf>,
+    /// The node's name, part of ids; else the first that the input names.
+    pub node: Option<String>,
+}
+
+/// The answer.
+#[derive(Debug, Default)]
+pub struct Explained {
+    /// Every incident as it stands at the end, in the order in which they began.
+    pub incidents: Vec<Incident>,
+    /// Specifications in the input, for advice.
+    pub manifests: Vec<Manifest>,
+    /// Physical lines read.
+    pub lines: u64,
+    /// Messages that were understood.
+    pub messages: u64,
+    /// Failed attempts.
+    pub failures: u64,
+    /// Facts beside the lines.
+    pub facts: u64,
+    /// The newest time in the input.
+    pub now: Option<Micros>,
+    /// The input says year and zone somewhere: times may be stated in UTC.
+    pub is_dated: bool,
+    /// What could not be read, one sentence each.
+    pub unread: Vec<String>,
+    /// Incidents beyond the bound.
+    pub left_out: u64,
+}
+
+/// Lines that say no year are dated before this, where nothing else dates them. Such times are
+/// never told, they only order.
+const UNDATED: Micros = 1_767_225_600_000_000;
+
+/// Bits of a line's number that stay the line's; above them stands the input's place.
+const FILE_SHIFT: u32 = 40;
+
+/// Reads everything and concludes.
+#[must_use]
+pub fn explain(inputs: Vec<NamedInput>, options: &Options) -> Explained {
+    let mut run = Run::new(options);
+    let mut readings = Vec::new();
+    let mut names = Vec::new();
+    for (place, input) in (0_u64..).zip(inputs) {
+        let name = input.name.clone();
+        names.push(name.clone());
+        let written = input.written.or(options.at).unwrap_or(UNDATED);
+        match Paste::new(input.bytes, written, options.at) {
+            Ok(paste) => readings.push(Reading::new(paste, place, written)),
+            Err(error) => run.explained.unread.push(unread(name.as_deref(), &error)),
+        }
+    }
+    // The one that lags goes on: inputs of the same time meet.
+    while let Some(reading) =
+        readings.iter_mut().filter(|reading| !reading.is_over).min_by_key(|reading| reading.at)
+    {
+        if let Err(error) = reading.step(&mut run) {
+            let name = names.get(usize::try_from(reading.place).unwrap_or(usize::MAX));
+            let name = name.and_then(Option::as_deref);
+            run.explained.unread.push(unread(name, &error));
+        }
+    }
+    for reading in &readings {
+        run.explained.lines += reading.paste.lines();
+        let places = reading.paste.unread();
+        if places > 0 {
+            run.explained.unread.push(format!("{places} places are damaged and were left out"));
+        }
+    }
+    run.finish(&names)
+}
+
+fn unread(name: Option<&str>, error: &io::Error) -> String {
+    format!("cannot read {}: {error}", name.unwrap_or("standard input"))
+}
+
+/// One input on its way.
+#[derive(Debug)]
+struct Reading {
+    paste: Paste,
+    join: Join,
+    times: Times,
+    place: u64,
+    /// Time of the newest line so far.
+    at: Micros,
+    is_over: bool,
+}
+
+impl Reading {
+    fn new(paste: Paste, place: u64, _written: Micros) -> Self {
+        let (join, times) = (Join::new(), Times::default());
+        Self { paste, join, times, place, at: Micros::MIN, is_over: false }
+    }
+
+    fn step(&mut self, run: &mut Run<'_>) -> io::Result<()> {
+        let Self { paste, join, times, place, at, .. } = self;
+        let next = paste.next(&mut |part| match part {
+            Part::Line(line) => {
+                *at = line.at.max(*at);
+                join.push(line, &mut |joined| run.message(&joined, times, *place));
+            }
+            Part::Fact(fact) => run.fact(fact, *place),
+            Part::Reported(seen) => run.reported(seen, *place, *at),
+            Part::Manifest(manifest) => run.manifest(manifest),
+        });
+        if let Ok(true) = next {
+            return Ok(());
+        }
+        self.is_over = true;
+        let (times, place) = (&mut self.times, self.place);
+        self.join.end(&mut |joined| run.message(&joined, times, place));
+        next.map(|_| ())
+    }
+}
+
+/// Everything between reading and the answer.
+struct Run<'o> {
+    options: &'o Options,
+    order: Order,
+    engine: Option<Diagnosis>,
+    words: Words,
+    node: Option<String>,
+    /// Uids by namespace and name.
+    uids: BTreeMap<(String, String), String>,
+    /// Pods of which lines tell failures; an unnamed one under empty names.
+    told: BTreeSet<(String, String)>,
+    incidents: BTreeMap<String, Incident>,
+    sequence: Vec<String>,
+    out: Output,
+    clock: Option<Micros>,
+    explained: Explained,
+}
+
+impl<'o> Run<'o> {
+    fn new(options: &'o Options) -> Self {
+        let (words, trouble) = Words::open(options.pod_logs.as_deref());
+        let explained = Explained { unread: trouble.into_iter().collect(), ..Explained::default() };
+        Self {
+            options,
+            order: Order::default(),
+            engine: None,
+            words,
+            node: options.node.clone(),
+            uids: BTreeMap::new(),
+            told: BTreeSet::new(),
+            incidents: BTreeMap::new(),
+            sequence: Vec::new(),
+            out: Output::default(),
+            clock: None,
+            explained,
+        }
+    }
+
+    /// A message of a log.
+    fn message(&mut self, joined: &Joined<'_>, times: &mut Times, place: u64) {
+        self.explained.messages += 1;
+        let line = &joined.line;
+        self.explained.is_dated |= line.dated;
+        if self.node.is_none() {
+            self.node = joined.message.frame.host.map(str::to_owned);
+        }
+        let Some(mut seen) = Observation::from_message(&joined.message, line, times) else {
+            return;
+        };
+        if seen.kind == Kind::SyncFailure {
+            self.told.insert(key_of(&seen));
+            self.told.insert((String::new(), String::new()));
+        }
+        if let Some(uid) = &seen.pod.uid {
+            self.learn(seen.pod.namespace.as_deref(), seen.pod.name.as_deref(), uid.clone());
+        }
+        seen.writer.number = placed(seen.writer.number, place);
+        self.push(seen.received, Item::Seen(Box::new(seen)));
+    }
+
+    /// A fact that stands in the input.
+    fn fact(&mut self, mut dated: Box<Dated>, place: u64) {
+        self.explained.facts += 1;
+        self.explained.is_dated |= dated.at > 0;
+        match &mut dated.fact {
+            Fact::Pod(pod) => {
+                self.node = self.node.take().or_else(|| pod.node.clone());
+                if let Some(uid) = pod.uid.clone() {
+                    self.learn(Some(&pod.namespace), Some(&pod.name), uid);
+                }
+                if let Some(begin) = self.words.first_version(pod) {
+                    self.push(pod.created.unwrap_or_default(), Item::Fact(begin));
+                }
+            }
+            Fact::NodeObject(node) => {
+                self.node.get_or_insert_with(|| node.name.clone());
+            }
+            Fact::Event(event) => event.line = placed(event.line, place),
+            Fact::LastWords(words) => self.words.given(words),
+            _ => {}
+        }
+        self.push(dated.at, Item::Fact(dated));
+    }
+
+    /// A failure that no log line tells, or not this one.
+    fn reported(&mut self, mut seen: Box<Observation>, place: u64, at: Micros) {
+        self.explained.messages += 1;
+        self.explained.is_dated |= seen.dated;
+        seen.writer.number = placed(seen.writer.number, place);
+        if !seen.dated && at > Micros::MIN {
+            (seen.at, seen.received) = (at, at);
+        }
+        self.push(seen.received, Item::Reported(seen));
+    }
+
+    fn manifest(&mut self, manifest: Box<Manifest>) {
+        if self.explained.manifests.len() < EXPLAIN_MANIFESTS {
+            self.explained.manifests.push(*manifest);
+        }
+    }
+
+    fn learn(&mut self, namespace: Option<&str>, name: Option<&str>, uid: String) {
+        if let (Some(namespace), Some(name)) = (namespace, name)
+            && self.uids.len() < crate::limits::IDENTITIES
+        {
+            self.uids.insert((namespace.to_owned(), name.to_owned()), uid);
+        }
+    }
+
+    fn push(&mut self, at: Micros, item: Item) {
+        if let Some((at, item)) = self.order.push(at, item) {
+            self.apply(at, item);
+        }
+    }
+
+    /// The engine takes what is next in time.
+    fn apply(&mut self, at: Micros, item: Item) {
+        if at > 0 && self.options.at.is_some_and(|end| at > end) {
+            return;
+        }
+        // What has no time of its own was so when its neighbours were.
+        let at = if at > 0 { at } else { self.clock.or_else(|| self.order.next()).unwrap_or(1) };
+        self.clock = Some(self.clock.map_or(at, |clock| clock.max(at)));
+        let input = match item {
+            Item::Seen(seen) => Input::Observed(seen),
+            Item::Reported(mut seen) => {
+                let key = key_of(&seen);
+                if self.told.contains(&key) {
+                    return;
+                }
+                seen.pod.uid = seen.pod.uid.or_else(|| self.uids.get(&key).cloned());
+                (seen.at, seen.received) = (seen.at.max(1), at);
+                Input::Observed(seen)
+            }
+            Item::Fact(mut dated) => {
+                dated.at = at;
+                if let Fact::Pod(pod) = &mut dated.fact
+                    && pod.uid.is_none()
+                {
+                    let key = (pod.namespace.clone(), pod.name.clone());
+                    pod.uid = self.uids.get(&key).cloned();
+                }
+                Input::Fact(dated)
+            }
+        };
+        self.feed(at, input);
+    }
+
+    fn feed(&mut self, at: Micros, input: Input) {
+        let node = &self.node;
+        let engine = self
+            .engine
+            .get_or_insert_with(|| Diagnosis::new(settings(node.clone().unwrap_or_default())));
+        engine.apply(at, input, &mut self.out);
+        self.collect();
+        while let Some(want) = self.out.wants.pop() {
+            let Some(fact) = self.words.answer(want) else { continue };
+            let Some(engine) = &mut self.engine else { break };
+            let dated = Box::new(Dated { at, fact });
+            engine.apply(at, Input::Fact(dated), &mut self.out);
+            self.collect();
+        }
+    }
+
+    /// Keeps the newest view of each incident.
+    fn collect(&mut self) {
+        self.out.records.clear();
+        for incident in self.out.incidents.drain(..) {
+            if let Some(known) = self.incidents.get_mut(&incident.id) {
+                *known = incident;
+            } else if self.incidents.len() < EXPLAIN_INCIDENTS {
+                self.sequence.push(incident.id.clone());
+                self.incidents.insert(incident.id.clone(), incident);
+            } else {
+                self.explained.left_out += 1;
+            }
+        }
+    }
+
+    fn finish(mut self, names: &[Option<String>]) -> Explained {
+        while let Some((at, item)) = self.order.pop() {
+            self.apply(at, item);
+        }
+        let end = self.options.at.or(self.clock);
+        if let Some(end) = end {
+            self.feed(end, Input::End);
+        }
+        let mut explained = self.explained;
+        explained.now = end.filter(|_| explained.is_dated);
+        explained.failures = self.engine.map_or(0, |engine| engine.counters().failures);
+        for id in self.sequence {
+            if let Some(mut incident) = self.incidents.remove(&id) {
+                named(&mut incident, names);
+                if !explained.is_dated {
+                    undated(&mut incident);
+                }
+                explained.incidents.push(incident);
+            }
+        }
+        explained
+    }
+}
+
+fn settings(node: String) -> diagnosis::Settings {
+    diagnosis::Settings {
+        node,
+        repeats: diagnosis::Repeats::Summary,
+        repeats_window: Duration::from_secs(300),
+    }
+}
+
+fn key_of(seen: &Observation) -> (String, String) {
+    let of = |text: &Option<String>| text.clone().unwrap_or_default();
+    (of(&seen.pod.namespace), of(&seen.pod.name))
+}
+
+/// The line's number with its input's place above it.
+const fn placed(number: u64, place: u64) -> u64 {
+    if number == 0 { 0 } else { number | (place << FILE_SHIFT) }
+}
+
+/// Gives evidence its file back.
+fn named(incident: &mut Incident, names: &[Option<String>]) {
+    for evidence in &mut incident.evidence {
+        let Some(number) = evidence.line else { continue };
+        let place = usize::try_from(number >> FILE_SHIFT).unwrap_or(usize::MAX);
+        evidence.line = Some(number & ((1 << FILE_SHIFT) - 1)).filter(|line| *line > 0);
+        evidence.file = names.get(place).cloned().flatten();
+    }
+}
+
+/// No time of it was an instant.
+fn undated(incident: &mut Incident) {
+    (incident.first_seen, incident.last_seen) = (None, None);
+    (incident.next_retry, incident.resolved_at) = (None, None);
+    for evidence in &mut incident.evidence {
+        evidence.at = None;
+    }
+}
+
+/// Whether a pod of a fact is the one of a reference.
+pub(super) fn is_of(pod: &fact::PodRef, namespace: &str, name: &str, uid: Option<&str>) -> bool {
+    if let (Some(one), Some(other)) = (pod.uid.as_deref(), uid) {
+        return one == other;
+    }
+    pod.name.as_deref() == Some(name)
+        && pod.namespace.as_deref().is_none_or(|space| space == namespace)
+}

@@ -1,0 +1,270 @@
+//! Incidents for people and for programs. Owns layout; every text in it is made harmless here once
+//! more, whoever wrote it.
+
+use std::fmt::Write as _;
+
+use super::Explained;
+use crate::incident::{Confidence, Evidence, Incident, Scope, State};
+use crate::limits::VALUE_BYTES;
+use crate::source::{Micros, paste::tidy};
+
+mod wrap;
+
+use wrap::Page;
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Look {
+    pub(super) colour: bool,
+    /// Columns of the terminal, where there is one.
+    pub(super) width: Option<usize>,
+}
+
+/// One object a line (design 5.3).
+pub(super) fn json(explained: &Explained) -> String {
+    let mut out = String::new();
+    for incident in &explained.incidents {
+        let line = serde_json::to_string(incident).unwrap_or_default();
+        let _ = writeln!(out, "{}", crate::export::terminal::escaped(&line));
+    }
+    out
+}
+
+/// One line, harmless.
+pub(super) fn plain(text: &str) -> String {
+    tidy(text, VALUE_BYTES).replace(['\n', '\t'], " ")
+}
+
+/// What a tired person needs, worst first.
+pub(super) fn text(explained: &Explained, look: Look) -> String {
+    let mut page = Page::new(look);
+    let mut incidents: Vec<&Incident> =
+        explained.incidents.iter().filter(|incident| incident.parent.is_none()).collect();
+    incidents.sort_by_key(|incident| (rank(incident), incident.first_seen));
+    for incident in &incidents {
+        one(&mut page, incident, explained.now);
+    }
+    if !incidents.is_empty() {
+        summary(&mut page, explained, &incidents);
+    }
+    page.finish()
+}
+
+/// What is broken now comes before what was, the node before its pods.
+const fn rank(incident: &Incident) -> (u8, u8) {
+    let state = match incident.state {
+        State::Open | State::Flapping => 0,
+        State::Recovering => 1,
+        State::Stale => 2,
+        State::Resolved | State::Superseded => 3,
+    };
+    let scope = match incident.scope {
+        Scope::Node => 0,
+        Scope::Workload => 1,
+        Scope::Pod => 2,
+    };
+    (state, scope)
+}
+
+fn one(page: &mut Page, incident: &Incident, now: Option<Micros>) {
+    headline(page, incident, now);
+    let step = [incident.step.as_deref(), incident.reason.as_deref()];
+    let mut step = step.into_iter().flatten().map(plain).collect::<Vec<_>>().join(": ");
+    if let Some(code) = incident.exit_code {
+        let _ = write!(step, ", exit code {code}");
+    }
+    if incident.attempts > 1 {
+        let _ = write!(step, ", {} attempts", incident.attempts);
+    }
+    page.field("step", &step);
+    page.field("pods", &pods(incident));
+    for link in &incident.chain {
+        page.field("because", &plain(link));
+    }
+    for evidence in &incident.evidence {
+        page.field("proof", &quoted(evidence));
+    }
+    for text in &incident.contradictions {
+        page.field("but", &plain(text));
+    }
+    if let Some(killer) = &incident.killed_by {
+        page.field("killed", &plain(&killer.text));
+    }
+    for text in &incident.changed {
+        page.field("changed", &plain(text));
+    }
+    for text in &incident.controls {
+        page.field("not hit", &plain(text));
+    }
+    for other in &incident.alternatives {
+        let separator = other.separator.as_deref().map(|it| format!(" — {}", plain(it)));
+        page.field("or", &format!("{}{}", plain(&other.title), separator.unwrap_or_default()));
+    }
+    end(page, incident);
+    page.blank();
+}
+
+/// What to do, and how it ends.
+fn end(page: &mut Page, incident: &Incident) {
+    if incident.resolved_at.is_none() {
+        for next in &incident.next {
+            page.field("next", &plain(&next.what));
+            if let Some(command) = &next.command {
+                page.command(&plain(command));
+            }
+            if let Some(risk) = &next.risk {
+                page.more(&format!("risk: {}", plain(risk)));
+            }
+        }
+        if let Some(runbook) = &incident.cause.runbook {
+            page.field("runbook", &plain(runbook));
+        }
+    }
+    if let Some(retry) = incident.next_retry {
+        let why = incident.next_retry_why.as_deref().map(|why| format!(" ({})", plain(why)));
+        page.field("retry", &format!("{}{}", clock(retry), why.unwrap_or_default()));
+    }
+    if let Some(runbook) = incident.note.as_deref() {
+        page.field("note", &plain(runbook));
+    }
+    for proof in &incident.proof {
+        page.field("proven", &plain(proof));
+    }
+    for text in &incident.fixed_by {
+        page.field("fixed by", &plain(text));
+    }
+    if incident.resolved_at.is_none() && !incident.clears_when.is_empty() {
+        page.field("clears", &plain(&incident.clears_when));
+    }
+    if let Some(coverage) = incident.coverage.filter(|coverage| *coverage < 0.995) {
+        page.field("seen", &format!("{:.0} % of that time", coverage * 100.0));
+    }
+    for loss in &incident.loss {
+        page.field("missing", &plain(loss));
+    }
+    if !incident.members.is_empty() {
+        let members = format!("{} incidents belong to this one", incident.members.len());
+        page.field("members", &members);
+    }
+}
+
+fn headline(page: &mut Page, incident: &Incident, now: Option<Micros>) {
+    let scope = match incident.scope {
+        Scope::Node => "node".to_owned(),
+        Scope::Workload => {
+            incident.workload.as_deref().map_or_else(|| "workload".to_owned(), plain)
+        }
+        Scope::Pod => incident.pods.first().map_or_else(
+            || "pod".to_owned(),
+            |pod| {
+                let names = [pod.namespace.as_deref(), pod.name.as_deref()];
+                let name = names.into_iter().flatten().map(plain).collect::<Vec<_>>().join("/");
+                if name.is_empty() { "pod".to_owned() } else { name }
+            },
+        ),
+    };
+    let (state, shade) = match incident.state {
+        State::Open => ("OPEN", "31"),
+        State::Flapping => ("FLAPPING", "31"),
+        State::Recovering => ("RECOVERING", "33"),
+        State::Resolved => ("RESOLVED", "32"),
+        State::Superseded => ("SUPERSEDED", "2"),
+        State::Stale => ("STALE", "33"),
+    };
+    let confidence = match incident.cause.confidence {
+        Confidence::Certain => "certain",
+        Confidence::Likely => "likely",
+        Confidence::Possible => "possible",
+    };
+    page.headline((state, shade), &scope, &plain(&incident.cause.title), confidence);
+    let mut told = format!("{} ({})", incident.cause.id, incident.cause.class);
+    if let Some(first) = incident.first_seen {
+        let until = incident.resolved_at.or(now);
+        let open = until.map(|until| lasting(until.saturating_sub(first)));
+        let word = if incident.resolved_at.is_some() { "lasted" } else { "open for" };
+        let open = open.map(|open| format!("{word} {open}, ")).unwrap_or_default();
+        let _ = write!(told, ", {open}since {}", clock(first));
+    }
+    page.more(&told);
+}
+
+fn pods(incident: &Incident) -> String {
+    const SHOWN: usize = 5;
+    let one = |pod: &crate::incident::Pod| {
+        let names = [pod.namespace.as_deref(), pod.name.as_deref()];
+        let mut name = names.into_iter().flatten().map(plain).collect::<Vec<_>>().join("/");
+        if let Some(container) = &pod.container {
+            let role = pod.role.map(role).unwrap_or("container");
+            let _ = write!(name, " ({role} {})", plain(container));
+        }
+        name
+    };
+    let mut text = incident.pods.iter().take(SHOWN).map(one).collect::<Vec<_>>().join(", ");
+    let more = usize::try_from(incident.pod_count)
+        .unwrap_or(usize::MAX)
+        .max(incident.pods.len())
+        .saturating_sub(SHOWN);
+    if more > 0 {
+        let _ = write!(text, " and {more} more");
+    }
+    text
+}
+
+const fn role(role: crate::fact::Role) -> &'static str {
+    use crate::fact::Role;
+    match role {
+        Role::Init => "init container",
+        Role::NativeSidecar => "native sidecar",
+        Role::Sidecar => "sidecar",
+        Role::Main => "container",
+        Role::Ephemeral => "ephemeral container",
+    }
+}
+
+/// `kubelet: the line    journal.txt:12`
+fn quoted(evidence: &Evidence) -> String {
+    let mut text = format!("{}: {}", plain(&evidence.source), plain(&evidence.text));
+    match (&evidence.file, evidence.line) {
+        (Some(file), Some(line)) => {
+            let _ = write!(text, "  [{}:{line}]", plain(file));
+        }
+        (None, Some(line)) => {
+            let _ = write!(text, "  [line {line}]");
+        }
+        _ => {}
+    }
+    text
+}
+
+fn summary(page: &mut Page, explained: &Explained, incidents: &[&Incident]) {
+    let unsolved = incidents.iter().filter(|incident| rank(incident).0 < 3).count();
+    let solved = incidents.len() - unsolved;
+    let mut text = format!("{unsolved} unsolved, {solved} over; {} lines", explained.lines);
+    if let Some(now) = explained.now {
+        let _ = write!(text, ", as of {}", clock(now));
+    }
+    if explained.left_out > 0 {
+        let _ = write!(text, "; {} more are not shown", explained.left_out);
+    }
+    page.line(&text);
+}
+
+/// `2026-11-22 13:22:41 UTC`
+fn clock(at: Micros) -> String {
+    jiff::Timestamp::from_microsecond(at)
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        .unwrap_or_default()
+}
+
+/// `6m12s`
+fn lasting(micros: Micros) -> String {
+    let seconds = micros.max(0) / 1_000_000;
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{seconds}s"),
+        (0, _, _) => format!("{hours}h{minutes}m"),
+        _ => format!("{days}d{hours}h"),
+    }
+}

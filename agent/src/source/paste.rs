@@ -1,0 +1,313 @@
+//! What people paste: log lines of any form, and between them what kubectl prints. Owns telling the
+//! two apart, line by line, and handing on lines, facts and what only such a text reports. Constant
+//! memory, but for one bounded document.
+
+use std::io;
+
+use super::input::{Bytes, Physical, Piece as Read};
+use super::recording::{self, Entries, Export, Objects, Skipped};
+use super::{Line, Micros, text};
+use crate::fact::Dated;
+use crate::limits::{DOCUMENT_BYTES, LINE_BYTES};
+use crate::observation::Observation;
+
+mod bare;
+mod clean;
+mod describe;
+mod document;
+mod event;
+mod object;
+mod pod;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use object::Manifest;
+pub use value::{age, tidy};
+
+use clean::Unwrap;
+use document::{Document, Going};
+
+/// A part of a paste.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// A line of a log.
+    Line(Line<'a>),
+    /// Something that is true at a time.
+    Fact(Box<Dated>),
+    /// What a text that is no log reports: counts where no log reports it as well.
+    Reported(Box<Observation>),
+    /// A specification, to be read for what will fail or hurt.
+    Manifest(Box<Manifest>),
+}
+
+/// Takes the parts.
+pub type Sink<'s> = &'s mut dyn FnMut(Part<'_>);
+
+/// Reads one input.
+#[derive(Debug)]
+pub struct Paste {
+    reader: Reader,
+    now: Option<Micros>,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Mixed(Box<Mixed>),
+    Export(Box<Export<Bytes>>),
+    Ended(u64),
+}
+
+impl Paste {
+    /// Reads `bytes`, compressed or not. `written` dates lines that do not say their year, `now`
+    /// is when ages in it were printed, where that is known.
+    ///
+    /// # Errors
+    /// What the first read says.
+    pub fn new(
+        bytes: impl io::Read + Send + 'static,
+        written: Micros,
+        now: Option<Micros>,
+    ) -> io::Result<Self> {
+        let lines = Physical::new(super::input::decompressed(Box::new(bytes))?);
+        let mixed = Mixed {
+            lines: Some(lines),
+            reading: text::Reading::before(written),
+            unwrap: Unwrap::default(),
+            objects: Objects::default(),
+            entries: Entries::default(),
+            open: None,
+            cleaned: String::new(),
+            count: 0,
+            unread: 0,
+        };
+        Ok(Self { reader: Reader::Mixed(Box::new(mixed)), now })
+    }
+
+    /// Reads on. `false` at the end of the input.
+    ///
+    /// # Errors
+    /// What the read or the decompression says; reading on is of no use then.
+    pub fn next(&mut self, sink: Sink<'_>) -> io::Result<bool> {
+        match &mut self.reader {
+            Reader::Export(export) => export.next(&mut |line| sink(Part::Line(line))),
+            Reader::Ended(_) => Ok(false),
+            Reader::Mixed(mixed) => match mixed.next(self.now, sink)? {
+                Step::On => Ok(true),
+                Step::Ends => {
+                    self.reader = Reader::Ended(mixed.count);
+                    Ok(false)
+                }
+                Step::Exported(lines) => {
+                    self.reader = Reader::Export(Box::new(Export::new(lines)));
+                    Ok(true)
+                }
+            },
+        }
+    }
+
+    /// Physical lines read so far.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        match &self.reader {
+            Reader::Mixed(mixed) => mixed.count,
+            Reader::Export(export) => export.lines(),
+            Reader::Ended(lines) => *lines,
+        }
+    }
+
+    /// Places that could not be read and were left out.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        let of = |skipped: Skipped| skipped.undecodable;
+        match &self.reader {
+            Reader::Mixed(mixed) => mixed.unread + of(mixed.objects.skipped()),
+            Reader::Export(export) => of(export.skipped()),
+            Reader::Ended(_) => 0,
+        }
+    }
+}
+
+/// What one step of reading came upon.
+enum Step {
+    On,
+    Ends,
+    /// The export format begins: its binary fields are no lines.
+    Exported(Physical<Bytes>),
+}
+
+/// Text with documents in it.
+#[derive(Debug)]
+struct Mixed {
+    lines: Option<Physical<Bytes>>,
+    reading: text::Reading,
+    unwrap: Unwrap,
+    objects: Objects,
+    entries: Entries,
+    open: Option<Open>,
+    cleaned: String,
+    count: u64,
+    unread: u64,
+}
+
+/// A document that is being read.
+#[derive(Debug)]
+struct Open {
+    document: Document,
+    text: String,
+    number: u64,
+    is_cut: bool,
+}
+
+impl Mixed {
+    fn next(&mut self, now: Option<Micros>, sink: Sink<'_>) -> io::Result<Step> {
+        let Some(mut lines) = self.lines.take() else { return Ok(Step::Ends) };
+        let Some(piece) = lines.next(LINE_BYTES)? else {
+            self.close(now, sink);
+            self.flush(sink);
+            return Ok(Step::Ends);
+        };
+        self.count = piece.number;
+        if recording::is_export(piece.bytes) {
+            self.close(now, sink);
+            self.flush(sink);
+            return Ok(Step::Exported(lines));
+        }
+        let mut cleaned = std::mem::take(&mut self.cleaned);
+        self.piece(piece, &mut cleaned, now, sink)?;
+        self.cleaned = cleaned;
+        self.lines = Some(lines);
+        Ok(Step::On)
+    }
+
+    fn piece(
+        &mut self,
+        piece: Read<'_>,
+        cleaned: &mut String,
+        now: Option<Micros>,
+        sink: Sink<'_>,
+    ) -> io::Result<()> {
+        let mut readable = String::new();
+        let text = text::readable(clean::bytes(piece.bytes, piece.number), &mut readable);
+        let text = clean::line(text, cleaned);
+        let (number, cut) = (piece.number, piece.cut);
+        if let Some(open) = &mut self.open {
+            match open.document.goes_on(text) {
+                Going::On => {
+                    open.append(text);
+                    return Ok(());
+                }
+                Going::Last => {
+                    open.append(text);
+                    self.close(now, sink);
+                    return Ok(());
+                }
+                Going::Over => self.close(now, sink),
+            }
+        }
+        if let Some(fact) = document::fact(text) {
+            sink(Part::Fact(Box::new(fact)));
+            return Ok(());
+        }
+        let text = text.strip_prefix("data: ").filter(|rest| rest.starts_with('{')).unwrap_or(text);
+        if recording::is_json_entry(text.as_bytes()) && text.trim_end().ends_with('}') {
+            self.flush(sink);
+            return self.objects.take(text.as_bytes(), number, &mut |line| sink(Part::Line(line)));
+        }
+        match Document::begins(text) {
+            Some((document, Going::Last)) => {
+                self.flush(sink);
+                self.open = Some(Open::new(document, text, number));
+                self.close(now, sink);
+            }
+            Some((document, _)) => {
+                self.flush(sink);
+                self.open = Some(Open::new(document, text, number));
+            }
+            None => self.line(Read { bytes: text.as_bytes(), cut, number }, sink),
+        }
+        Ok(())
+    }
+
+    /// A line of a log, or of nothing.
+    fn line(&mut self, piece: Read<'_>, sink: Sink<'_>) {
+        let reading = &mut self.reading;
+        self.unwrap.take(piece, &mut |piece| take(reading, piece, sink));
+    }
+
+    fn flush(&mut self, sink: Sink<'_>) {
+        let reading = &mut self.reading;
+        self.unwrap.flush(&mut |piece| take(reading, piece, sink));
+    }
+
+    /// Reads the document that is over.
+    fn close(&mut self, now: Option<Micros>, sink: Sink<'_>) {
+        let Some(Open { document, text, number, is_cut }) = self.open.take() else { return };
+        let is_read = !is_cut
+            && match document {
+                Document::Json(_) => self.json(&text, number, sink),
+                Document::Yaml => object::yaml(&text, number, sink),
+                Document::Describe(_) => describe::read(&text, number, now, sink),
+                Document::Table => table::read(&text, number, now, sink),
+                Document::Verbose => self.verbose(&text, number, sink),
+            };
+        self.unread += u64::from(!is_read);
+    }
+
+    /// An object of the API, or a journal entry over several lines.
+    fn json(&mut self, text: &str, number: u64, sink: Sink<'_>) -> bool {
+        let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return false };
+        if value.get("__REALTIME_TIMESTAMP").is_some() || value.get("MESSAGE").is_some() {
+            let mut hand_on = |line: Line<'_>| sink(Part::Line(line));
+            return self.objects.take(text.as_bytes(), number, &mut hand_on).is_ok();
+        }
+        object::read(&value, number, text, sink);
+        true
+    }
+
+    /// `journalctl -o verbose`.
+    fn verbose(&mut self, text: &str, number: u64, sink: Sink<'_>) -> bool {
+        let mut lines = text.lines();
+        let _head = lines.next();
+        for (at, line) in (1..).zip(lines) {
+            let field = line.trim_start();
+            if let Some((name, value)) = field.split_once('=') {
+                self.entries.set(name.as_bytes(), value.as_bytes(), number + at);
+            }
+        }
+        if let Some(at) = document::verbose_time(text) {
+            self.entries.set(b"__REALTIME_TIMESTAMP", at.to_string().as_bytes(), number);
+        }
+        self.entries.hand_on(&mut |line| sink(Part::Line(line))).is_ok()
+    }
+}
+
+impl Open {
+    fn new(document: Document, text: &str, number: u64) -> Self {
+        Self { document, text: text.to_owned(), number, is_cut: false }
+    }
+
+    fn append(&mut self, line: &str) {
+        if self.text.len() + line.len() >= DOCUMENT_BYTES {
+            self.is_cut = true;
+            self.text.clear();
+        }
+        if !self.is_cut {
+            self.text.push('\n');
+            self.text.push_str(line);
+        }
+    }
+}
+
+/// A line that is no message may be a fragment of one.
+fn take(reading: &mut text::Reading, piece: Read<'_>, sink: Sink<'_>) {
+    let number = piece.number;
+    reading.take(piece, &mut |line| {
+        if let Some(reported) = bare::fragment(line.text, number) {
+            sink(Part::Reported(Box::new(reported)));
+        } else {
+            sink(Part::Line(line));
+        }
+    });
+}
