@@ -2,6 +2,7 @@
 //! exporter lives on the caller's; sources and checks bring their own. All channels are bounded.
 
 pub mod core;
+pub mod evidence;
 pub mod replay;
 
 use std::io::IsTerminal;
@@ -12,11 +13,15 @@ use anyhow::Context;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use self::core::{Core, Pace};
+use self::{
+    core::{Core, Pace},
+    evidence::Evidence,
+};
 use crate::{
     config::{self, Config},
     diagnosis::{self, Check, CheckStatus},
     export::{self, Exporter, Port, Request, encode::Identity, terminal},
+    fact::Dated,
     limits,
     node::{self, View},
     outbox::{self, Change, Outbox, Start},
@@ -64,7 +69,15 @@ async fn live(
     let (views, views_in) = mpsc::channel(limits::VIEWS);
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (caught_up, mut is_caught_up) = oneshot::channel();
-    let inlets = Inlets { feeds: feeds_in, views: views_in, requests: requests_in };
+    let (facts, facts_in) = mpsc::channel(limits::FACTS);
+    let evidence = Evidence::start(&config.evidence, &facts);
+    let inlets = Inlets {
+        feeds: feeds_in,
+        views: views_in,
+        requests: requests_in,
+        facts: facts_in,
+        evidence,
+    };
     let (concluded, is_concluded) = oneshot::channel();
     let ends = Ends {
         caught_up: Some(caught_up),
@@ -299,6 +312,47 @@ struct Inlets {
     feeds: mpsc::Receiver<Feed>,
     views: mpsc::Receiver<View>,
     requests: mpsc::Receiver<Request>,
+    facts: mpsc::Receiver<Dated>,
+    /// Whom the engine's questions go to.
+    evidence: Evidence,
+}
+
+impl Inlets {
+    /// Hands a fact on, and asks what follows from it.
+    fn fact(&self, core: &mut Core, dated: Dated) {
+        self.evidence.learn(&dated);
+        core.fact(dated);
+        self.ask(core);
+    }
+
+    /// Asks what the engine wants to know. Why something stays unknown is a fact too; what that
+    /// makes the engine want is asked the next time, so that this ends.
+    fn ask(&self, core: &mut Core) {
+        for want in core.wants() {
+            for dated in self.evidence.ask(want) {
+                self.evidence.learn(&dated);
+                core.fact(dated);
+            }
+        }
+    }
+
+    /// Gives up what hangs.
+    fn overdue(&self, core: &mut Core) {
+        for dated in self.evidence.overdue() {
+            self.fact(core, dated);
+        }
+    }
+
+    /// Waits a moment for answers that are under way.
+    async fn settle(&mut self, core: &mut Core) {
+        let deadline = Instant::now() + limits::EVIDENCE_END;
+        while self.evidence.open() > 0 || !self.facts.is_empty() {
+            let Ok(Some(dated)) = tokio::time::timeout_at(deadline, self.facts.recv()).await else {
+                return;
+            };
+            self.fact(core, dated);
+        }
+    }
 }
 
 /// How the core's input ends.
@@ -333,11 +387,13 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
                 // The exporter has ended, or never began: what comes now waits in the outbox.
                 None => is_serving = false,
             },
+            Some(dated) = inlets.facts.recv() => inlets.fact(&mut core, dated),
             feed = inlets.feeds.recv(), if is_feeding => match feed {
-                Some(feed) => take(&mut core, &mut inlets.feeds, feed, &mut ends),
+                Some(feed) => take(&mut core, &mut inlets, feed, &mut ends),
                 None => {
                     is_feeding = false;
                     if ends.concludes {
+                        inlets.settle(&mut core).await;
                         core.end();
                     }
                     tell(core.commit(Instant::now(), Pace::Now));
@@ -359,6 +415,7 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
         if now >= maintain_at {
             maintain_at = now + limits::MAINTAIN_EVERY;
             tell(core.maintain(now));
+            inlets.overdue(&mut core);
         }
         tell(core.commit(now, Pace::WhenDue));
     }
@@ -367,20 +424,23 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
 }
 
 /// One feed, and those that wait behind it already: they share a transaction.
-fn take(core: &mut Core, feeds: &mut mpsc::Receiver<Feed>, first: Feed, ends: &mut Ends) {
+fn take(core: &mut Core, inlets: &mut Inlets, first: Feed, ends: &mut Ends) {
     let mut next = Some(first);
     for _ in 0..limits::FEEDS_PER_COMMIT {
         let Some(feed) = next else { return };
         let is_caught_up = matches!(feed, Feed::CaughtUp(_));
         core.feed(feed);
+        // At once: what a dead container said is deleted soon.
+        inlets.ask(core);
         if is_caught_up && let Some(caught_up) = ends.caught_up.take() {
             // Nobody need wait for it.
             let _ = caught_up.send(());
         }
-        next = feeds.try_recv().ok();
+        next = inlets.feeds.try_recv().ok();
     }
     if let Some(feed) = next {
         core.feed(feed);
+        inlets.ask(core);
     }
 }
 

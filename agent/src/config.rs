@@ -7,11 +7,13 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 mod error;
+mod evidence;
 mod overlay;
 mod section;
 pub mod units;
 
 pub use error::Error;
+pub use evidence::{Evidence, Kubernetes, LastWords};
 pub use section::{
     Catchup, Compression, Diagnosis, Export, FirstRead, Journal, Protocol, Repeats, State,
 };
@@ -43,6 +45,10 @@ pub struct Config {
     pub diagnosis: Diagnosis,
     /// What the node looks like.
     pub node: node::Config,
+    /// Facts beside the lines.
+    pub evidence: Evidence,
+    /// The API server.
+    pub kubernetes: Kubernetes,
     /// Where records go.
     pub export: Export,
     /// The agent's own log.
@@ -147,6 +153,8 @@ fn validate(config: &Config) -> Result<(), (&'static str, String)> {
     config.journal.validate()?;
     config.diagnosis.validate()?;
     config.node.validate()?;
+    config.evidence.validate()?;
+    config.kubernetes.validate()?;
     config.export.validate()
 }
 

@@ -9,7 +9,9 @@ pub mod pod;
 
 use crate::source::Micros;
 
-pub use evidence::{Cgroup, CgroupLevel, FileEntry, FileKind, LastWords, Listing, RuntimeStatus};
+pub use evidence::{
+    Cgroup, CgroupLevel, FileEntry, FileKind, LastWords, Listing, Quote, RuntimeStatus,
+};
 pub use node::{Event, NodeObject};
 pub use pod::{Container, Mount, Owner, Pod, Probe, Role, State, Volume, VolumeKind};
 

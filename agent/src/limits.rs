@@ -217,6 +217,51 @@ pub const CNI_LEASES: usize = 65_536;
 /// Stack of a thread that looks at the node: it calls a few system calls and parses small files.
 pub const NODE_CHECK_STACK_BYTES: usize = 256 * 1024;
 
+// Evidence.
+
+/// Lines of last words that are kept: a trace's head or a program's usage text.
+pub const LAST_WORDS_LINES: usize = 20;
+
+/// Bytes of last words that are kept: half of what one text of a record may have.
+pub const LAST_WORDS_BYTES: usize = 4 * 1024;
+
+/// One line of last words: what of a JSON line tells its message.
+pub const LAST_WORDS_LINE_BYTES: usize = 1024;
+
+/// Bytes of a log that are looked at from its end: a Go program's goroutines or a long Java trace
+/// stand between the line that matters and the end.
+pub const LAST_WORDS_READ_BYTES: usize = 64 * 1024;
+
+/// Bytes of a file's head that are looked at for the time of its first line.
+pub const LAST_WORDS_HEAD_BYTES: u64 = 32 * 1024;
+
+/// What is unpacked of one rotated log: several times the kubelet's 10 MiB, and no bomb.
+pub const LAST_WORDS_INFLATED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Folders of pods that are looked through for one: a full node's, with those not yet removed.
+pub const POD_LOG_FOLDERS: usize = 4096;
+
+/// Files of one container's log folder: five rotated ones (kubelet's default) of a few attempts.
+pub const POD_LOG_FILES: usize = 512;
+
+/// Questions that wait for one thread: every container of a full node that dies at once, twice.
+pub const EVIDENCE_QUEUE: usize = 256;
+
+/// A question that takes longer is stuck: what is asked takes milliseconds.
+pub const EVIDENCE_STUCK: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Stack of a thread that answers questions: it reads files into the heap and matches texts.
+pub const EVIDENCE_STACK_BYTES: usize = 512 * 1024;
+
+/// Facts waiting for the core: a node's pods at a list; full means that their collectors wait.
+pub const FACTS: usize = 128;
+
+/// How long the end of a run waits for answers that are under way.
+pub const EVIDENCE_END: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Pods that ask for less to be told about them: more than a node may run.
+pub const PODS_THAT_ASK: usize = 2048;
+
 /// The longest prefix of at most `bound` bytes that ends on a character boundary.
 #[must_use]
 pub fn cut(text: &str, bound: usize) -> (&str, bool) {

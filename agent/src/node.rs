@@ -5,6 +5,7 @@ mod checker;
 mod cni;
 mod config;
 mod disk;
+pub mod last_words;
 mod mounts;
 
 pub use checker::{Answer, Checker, State, States, Subject, look_once};

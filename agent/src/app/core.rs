@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
     export::{Pending, Request, encode},
+    fact::{Dated, Want},
     limits,
     node::View,
     outbox::{Change, Commit, Entry, Outbox},
@@ -134,6 +135,16 @@ impl Core {
     /// The node looks like this from now on.
     pub fn node(&mut self, view: View) {
         self.note(Input::Node(view));
+    }
+
+    /// A fact beside the lines, at the time at which it was true.
+    pub fn fact(&mut self, dated: Dated) {
+        self.diagnosis.apply(dated.at, Input::Fact(Box::new(dated)), &mut self.output);
+    }
+
+    /// What the engine wants to know since the last call.
+    pub fn wants(&mut self) -> Vec<Want> {
+        std::mem::take(&mut self.output.wants)
     }
 
     /// A check of the node becomes a record.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Ends, Inlets, core::Core, deliver, of_exporter, serve};
+use super::{Ends, Inlets, core::Core, deliver, evidence::Evidence, of_exporter, serve};
 use crate::{
     diagnosis,
     export::{self, Port, encode::Identity},
@@ -63,7 +63,9 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let (_, views) = mpsc::channel(limits::VIEWS);
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (concluded, is_concluded) = oneshot::channel();
-    let inlets = Inlets { feeds: feeds_in, views, requests: requests_in };
+    let (_, facts) = mpsc::channel(1);
+    let evidence = Evidence::none();
+    let inlets = Inlets { feeds: feeds_in, views, requests: requests_in, facts, evidence };
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
     let core = std::thread::Builder::new()
         .name("core".to_owned())

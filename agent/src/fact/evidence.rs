@@ -20,6 +20,48 @@ pub struct LastWords {
     pub last_at: Option<Micros>,
     /// The file it was read from.
     pub path: Option<String>,
+    /// How much of it may leave the node. All of it may be matched.
+    pub quote: Quote,
+}
+
+/// How much of last words may leave the node (design 7).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Quote {
+    /// Nothing: then it is not even read.
+    None,
+    /// The one line that matters, else the last.
+    Line,
+    /// All that is kept.
+    #[default]
+    Tail,
+}
+
+impl LastWords {
+    /// The lines that may be quoted in anything that leaves the node.
+    #[must_use]
+    pub fn quotable(&self) -> &[String] {
+        match self.quote {
+            Quote::None => &[],
+            Quote::Line => {
+                let at = self.matters.or_else(|| self.lines.len().checked_sub(1));
+                at.and_then(|at| self.lines.get(at..=at)).unwrap_or_default()
+            }
+            Quote::Tail => &self.lines,
+        }
+    }
 }
 
 /// What cgroups counted. v1 or v2; unknown is `None`.

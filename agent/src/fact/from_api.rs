@@ -10,13 +10,16 @@ use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1 as meta, util::intstr::IntOrString};
 use sha2::{Digest as _, Sha256};
 
-use super::PodRef;
 use super::node::{Event, NodeObject};
 use super::pod::{Condition, Container, Mount, Owner, Pod, Probe, Role, State, Volume, VolumeKind};
+use super::{PodRef, Quote};
 use crate::{limits, observation::text, redact, source::Micros};
 
 /// The annotation under which a mirror pod carries the uid that the kubelet logs.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
+/// The annotation by which a pod says what of its last words may leave the node.
+const LAST_WORDS: &str = "podwhy.io/last-words";
 
 /// Labels that say which version of its owner a pod is of.
 const HASH_LABELS: [&str; 2] = ["pod-template-hash", "controller-revision-hash"];
@@ -41,6 +44,7 @@ pub fn pod(pod: &api::Pod, labels: &[String]) -> Pod {
         node: spec.and_then(|spec| spec.node_name.as_deref()).map(word),
         owner: owner(metadata),
         labels: kept_labels(metadata, labels),
+        last_words: metadata.annotations.as_ref().and_then(last_words),
         host_network: spec.and_then(|spec| spec.host_network).unwrap_or_default(),
         restart_policy: spec.and_then(|spec| spec.restart_policy.as_deref()).map(word),
         service_account: spec.and_then(|spec| spec.service_account_name.as_deref()).map(word),
@@ -65,6 +69,15 @@ pub fn pod(pod: &api::Pod, labels: &[String]) -> Pod {
             .map(volume)
             .collect(),
     }
+}
+
+/// What a pod asks for; a word that is not known is taken for the most careful one.
+fn last_words(annotations: &BTreeMap<String, String>) -> Option<Quote> {
+    Some(match annotations.get(LAST_WORDS)?.trim() {
+        "tail" => Quote::Tail,
+        "line" => Quote::Line,
+        _ => Quote::None,
+    })
 }
 
 /// What is kept of a node; of its labels those in `labels`.

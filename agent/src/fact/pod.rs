@@ -31,6 +31,8 @@ pub struct Pod {
     /// Labels that the configuration names, and `pod-template-hash`,
     /// `controller-revision-hash`.
     pub labels: BTreeMap<String, String>,
+    /// Annotation `podwhy.io/last-words`: what of its containers' last words may leave the node.
+    pub last_words: Option<super::Quote>,
     /// Shares the node's network: needs no CNI.
     pub host_network: bool,
     /// `Always`, `OnFailure`, `Never`

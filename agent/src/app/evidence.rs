@@ -1,0 +1,183 @@
+//! Serves what the engine wants to know: asked without waiting, answered as a fact. Each kind of
+//! question has a thread and a short queue of its own beside the core; what cannot be answered in
+//! time is said to be absent, and counted. Owns what of last words may leave the node.
+
+mod desk;
+mod policy;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{sync::mpsc, time::Instant};
+
+use self::{desk::Desk, policy::Policy};
+use crate::{
+    config,
+    fact::{Absent, Dated, Fact, LastWords, Quote, Want},
+    node::last_words,
+    source::Micros,
+};
+
+/// What was asked and what came of it, for metrics.
+#[derive(Debug, Default)]
+struct Counters {
+    answered: AtomicU64,
+    absent: AtomicU64,
+}
+
+/// What was asked and what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Facts that were found.
+    pub answered: u64,
+    /// Questions without an answer: busy, not configured, gone.
+    pub absent: u64,
+}
+
+/// Answers the engine's questions until it is dropped.
+#[derive(Debug)]
+pub struct Evidence {
+    /// Files of pods and cgroups: local, quick.
+    files: Option<Desk>,
+    policy: Arc<Policy>,
+    counters: Arc<Counters>,
+}
+
+/// Where facts go: to the core.
+pub type Facts = mpsc::Sender<Dated>;
+
+impl Evidence {
+    /// Starts the threads. A thread that cannot be made costs its kind of answer only.
+    #[must_use]
+    pub fn start(config: &config::Evidence, facts: &Facts) -> Self {
+        let policy = Arc::new(Policy::new(config));
+        let counters = Arc::new(Counters::default());
+        let files = {
+            let (reader, policy) = (Reader::new(config), policy.clone());
+            Desk::open("evidence", facts.clone(), move |want| reader.answer(want, &policy))
+        };
+        Self { files: Some(files).transpose_or_tell(), policy, counters }
+    }
+
+    /// Where nothing can be asked: a recording has no present.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            files: None,
+            policy: Arc::new(Policy::new(&config::Evidence::default())),
+            counters: Arc::default(),
+        }
+    }
+
+    /// Asks, and never waits. What comes back at once is why some questions stay without answer.
+    pub fn ask(&self, want: Want) -> Vec<Dated> {
+        let desk = match &want {
+            Want::LastWords(_) | Want::Cgroup(_) => self.files.as_ref(),
+            Want::Listing { .. } | Want::Runtime => None,
+        };
+        let refused = match desk {
+            Some(desk) => desk.put(want, Instant::now()),
+            None => vec![(want, "it is not collected here")],
+        };
+        self.refused(refused)
+    }
+
+    /// Questions that wait behind one that does not come back: to be asked for every second or so.
+    pub fn overdue(&self) -> Vec<Dated> {
+        let desks = [&self.files];
+        let now = Instant::now();
+        let late = desks.into_iter().flatten().flat_map(|desk| desk.overdue(now));
+        self.refused(late.collect())
+    }
+
+    /// Questions that are not answered yet.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        [&self.files].into_iter().flatten().map(Desk::open_questions).sum()
+    }
+
+    /// Takes note of a fact that goes to the engine: pods say what of their logs may be quoted.
+    pub fn learn(&self, dated: &Dated) {
+        match &dated.fact {
+            Fact::Absent(_) => &self.counters.absent,
+            Fact::LastWords(_) | Fact::Cgroup(_) | Fact::Listing(_) | Fact::Runtime(_) => {
+                &self.counters.answered
+            }
+            other => return self.policy.learn(other),
+        }
+        .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What came of the questions so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            answered: self.counters.answered.load(Ordering::Relaxed),
+            absent: self.counters.absent.load(Ordering::Relaxed),
+        }
+    }
+
+    fn refused(&self, refused: Vec<(Want, &'static str)>) -> Vec<Dated> {
+        refused.into_iter().map(|(want, why)| dated(absent(want, why))).collect()
+    }
+}
+
+/// A thread that cannot be made is told once; the rest works.
+trait OrTell<T> {
+    fn transpose_or_tell(self) -> Option<T>;
+}
+
+impl<T> OrTell<T> for Option<std::io::Result<T>> {
+    fn transpose_or_tell(self) -> Option<T> {
+        match self? {
+            Ok(made) => Some(made),
+            Err(error) => {
+                tracing::warn!(%error, "a thread for evidence cannot be made: it stays absent");
+                None
+            }
+        }
+    }
+}
+
+fn absent(want: Want, why: impl Into<String>) -> Fact {
+    Fact::Absent(Absent { want, why: why.into() })
+}
+
+fn dated(fact: Fact) -> Dated {
+    Dated { at: now(), fact }
+}
+
+fn now() -> Micros {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+/// Reads files.
+struct Reader {
+    config: config::Evidence,
+    bounds: last_words::Bounds,
+}
+
+impl Reader {
+    fn new(config: &config::Evidence) -> Self {
+        let bounds =
+            last_words::Bounds { links: config.log_links.clone(), ..last_words::Bounds::default() };
+        Self { config: config.clone(), bounds }
+    }
+
+    fn answer(&self, want: Want, policy: &Policy) -> Dated {
+        let fact = match &want {
+            Want::LastWords(instance) => match policy.of(&instance.pod) {
+                Quote::None => Err("its namespace, its pod or evidence.last_words says no".into()),
+                quote => last_words::read(&self.config.pod_logs, instance, &self.bounds)
+                    .map(|words| Fact::LastWords(Box::new(LastWords { quote, ..words }))),
+            },
+            _ => Err("it is not collected here".to_owned()),
+        };
+        dated(fact.unwrap_or_else(|why| absent(want, why)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
