@@ -276,6 +276,7 @@ impl Happening {
             | What::CgroupFailed
             | What::PodStatusFailed
             | What::MirrorPodFailed
+            | What::CredentialProviderFailed
             | What::TokenFailed
             | What::UserNamespaceFailed
             | What::DeviceOperationFailed => Self::NodeLine,

@@ -78,6 +78,7 @@ impl What {
                 | Self::ProjectedVolumeFailed
                 | Self::AtomicWriterFailed
                 | Self::CsiFailed
+                | Self::VolumeOwnershipSlow
                 | Self::PredicateFailed
                 | Self::PreemptingPod
                 | Self::PreemptionFailed
@@ -125,6 +126,7 @@ impl What {
                 | Self::CgroupFailed
                 | Self::PodStatusFailed
                 | Self::MirrorPodFailed
+                | Self::CredentialProviderFailed
                 | Self::StaticPodUnreadable
                 | Self::ShutdownManager
                 | Self::UserNamespaceFailed
@@ -178,6 +180,7 @@ impl What {
             | Self::ProjectedVolumeFailed
             | Self::AtomicWriterFailed
             | Self::CsiFailed
+            | Self::VolumeOwnershipSlow
             | Self::TokenFailed => ("MountVolume", Some("FailedMount")),
             Self::UnableToMountVolumes | Self::VolumeProcessingFailed => {
                 ("WaitForVolumes", Some("FailedMount"))
@@ -220,6 +223,7 @@ impl What {
             | Self::SystemCgroupFailed
             | Self::CgroupFailed
             | Self::MirrorPodFailed
+            | Self::CredentialProviderFailed
             | Self::StaticPodUnreadable
             | Self::KubeletStarting
             | Self::KubeletPanic

@@ -25,6 +25,9 @@ const OPERATIONS: [&str; 15] = [
     "Verified volume is safe to detach",
 ];
 
+/// The kubelet gives every file of a volume to the pod's group, and this takes long.
+const OWNERSHIP: &str = "Setting volume ownership for ";
+
 /// Most lines differ in their first letter already.
 fn is_operation(raw: &str) -> bool {
     let first = raw.as_bytes().first();
@@ -45,6 +48,7 @@ pub(super) fn classify(text: Text<'_>) -> Option<What> {
             }
             related(text)
         }
+        b'S' => related(text),
         _ => None,
     }
 }
@@ -88,6 +92,7 @@ fn related(text: Text<'_>) -> Option<What> {
         }
         () if raw.starts_with("Error creating atomic writer: ") => What::AtomicWriterFailed,
         () if raw.starts_with("kubernetes.io/csi: ") => What::CsiFailed,
+        () if raw.starts_with(OWNERSHIP) => What::VolumeOwnershipSlow,
         () => return None,
     })
 }
@@ -116,6 +121,11 @@ pub(super) fn read<'a>(text: Text<'a>, facts: &mut Facts<'a>) -> Option<()> {
         facts.volume = cursor.until(" for pod ");
         facts.pod = object::pod_value(cursor.until(": ")?);
         facts.error = Some(cursor.rest().trim_newlines());
+        return Some(());
+    }
+    if cursor.eat(OWNERSHIP) {
+        facts.pod.uid = uid_of_path(cursor.rest());
+        facts.error = Some(text.trim_newlines());
         return Some(());
     }
     for head in ["Error creating atomic writer: ", "kubernetes.io/csi: "] {
@@ -207,6 +217,13 @@ fn uid_of_key(key: Text<'_>) -> Option<Text<'_>> {
         }
     };
     Some(uid).filter(|uid| !uid.is_empty())
+}
+
+/// The pod of a path below `…/pods/<uid>/`, or of one that begins with the uid.
+fn uid_of_path(path: Text<'_>) -> Option<Text<'_>> {
+    let below = path.raw().split_once("/pods/").map_or(path.raw(), |(_, below)| below);
+    let (uid, _) = below.split_once('/')?;
+    object::is_uid(uid).then(|| path.with_raw(uid))
 }
 
 /// What `GenerateErrorDetailed` and `GenerateMsgDetailed` write.

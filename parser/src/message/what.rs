@@ -130,6 +130,10 @@ pub enum What {
     AtomicWriterFailed,
     /// `kubernetes.io/csi: …`
     CsiFailed,
+    /// `Setting volume ownership for <path> …`: every file is given to the pod's group.
+    VolumeOwnershipSlow,
+    /// The kubelet's helper for registry credentials failed.
+    CredentialProviderFailed,
     // --- §8.4: probes
     /// A probe said no.
     ProbeFailed,

@@ -87,6 +87,12 @@ const F: &[Beginning] = &[
     row("Failed to update status for pod ", What::PodStatusFailed, Pod, ": "),
     row("Failed to allocate device plugin resource for pod ", What::AllocateFailed, Uid, ": "),
     row("Failed to ensure state of ", What::SystemCgroupFailed, Nothing, ": "),
+    row(
+        "Failed getting credential from external registry credential provider: ",
+        What::CredentialProviderFailed,
+        Nothing,
+        ": ",
+    ),
     row("Failed to execute PostStartHook", What::PostStartHookFailed, Nothing, ": "),
 ];
 
