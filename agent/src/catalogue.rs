@@ -35,6 +35,28 @@ pub enum Class {
     Wrapper,
 }
 
+impl Class {
+    /// As files and records name it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Config => "config",
+            Self::Volume => "volume",
+            Self::Sandbox => "sandbox",
+            Self::Runtime => "runtime",
+            Self::Exit => "exit",
+            Self::Probe => "probe",
+            Self::Sidecar => "sidecar",
+            Self::Terminate => "terminate",
+            Self::Admission => "admission",
+            Self::Eviction => "eviction",
+            Self::Node => "node",
+            Self::Wrapper => "wrapper",
+        }
+    }
+}
+
 /// What a cause is in the order of causes.
 #[derive(
     Clone,

@@ -5,12 +5,19 @@
 //! the same failure, `identities` remembers which id belongs to whom, `state` is what survives.
 
 mod attempt;
+mod backoff;
 mod build;
+mod case;
+mod cause;
+mod changes;
 mod clock;
 mod collapse;
+mod exit_code;
 mod identities;
 pub mod identity;
 mod judgement;
+mod killer;
+mod mounts;
 mod repeats;
 mod state;
 mod world;
