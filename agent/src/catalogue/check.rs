@@ -88,12 +88,15 @@ fn example_fault(cause: &Cause, example: &Example) -> Option<String> {
         .then(|| "holds only a needle: give the whole line with its header".to_owned())
 }
 
-/// Names in braces. Braces of jsonpath, shells and Go templates are none: `{.spec…}`, `{range …}`.
+/// Names in braces. Braces of other languages are none: `{.spec…}`, `{range …}`, `%{http_code}`,
+/// `${name}`.
 pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{').skip(1).filter_map(|rest| {
-        let (name, _) = rest.split_once('}')?;
+    text.match_indices('{').filter_map(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        let (name, _) = rest.strip_prefix('{')?.split_once('}')?;
+        let is_ours = !before.ends_with(['%', '$']) && !name.is_empty() && name != "end";
         let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
-        (!name.is_empty() && name != "end" && name.chars().all(is_name)).then_some(name)
+        (is_ours && name.chars().all(is_name)).then_some(name)
     })
 }
 

@@ -275,7 +275,7 @@ fn every_signal_reads_back_from_its_word() {
 
 #[test]
 fn braces_of_other_languages_are_no_placeholders() {
-    let text = "kubectl -n {ns} get -o jsonpath='{.spec.x}{range .items[*]}{end}' {podd}";
+    let text = "kubectl -n {ns} get -o jsonpath='{.spec.x}{range .items[*]}{end}' %{http_code} ${home} {podd}";
     assert_eq!(check::placeholders(text).collect::<Vec<_>>(), ["ns", "podd"]);
 }
 
@@ -330,4 +330,10 @@ fn an_id_is_taken_once_unless_it_says_that_it_replaces() {
     let nothing = text.replace("    title:", "    replaces: nobody_has_this\n    title:");
     let said = Catalogue::with_users(&[file("a.yaml", &nothing)]).unwrap_err().to_string();
     assert!(said.contains("replaces `nobody_has_this`, which does not exist"), "{said}");
+}
+
+#[test]
+fn our_own_files_have_no_fault() {
+    let found: Vec<String> = faults().iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
