@@ -162,6 +162,8 @@ impl What {
                 ("KillContainer", Some("KillContainerError"))
             }
             Self::PostStartHookFailed => ("StartContainer", Some("PostStartHookError")),
+            // The kubelet goes on without it, so no `Error syncing pod` tells of it.
+            Self::PreStopHookFailed => ("KillContainer", None),
             Self::PullFailed | Self::CriPullImageFailed => ("StartContainer", Some("ErrImagePull")),
             Self::DynamicResourcesFailed => {
                 ("PrepareDynamicResources", Some("FailedPrepareDynamicResources"))

@@ -10,7 +10,7 @@ use crate::{Text, find};
 /// ```
 ///
 /// `mounted volumes=` is tried at the start only, so `unmounted volumes=` is never it (G38).
-const BEGINNINGS: [(&str, &str, Option<&str>); 19] = [
+const BEGINNINGS: [(&str, &str, Option<&str>); 21] = [
     ("network is not ready: ", "WaitForNetwork", Some("NetworkNotReady")),
     ("unmounted volumes=", "WaitForVolumes", Some("FailedMount")),
     ("Unable to attach or mount volumes", "WaitForVolumes", Some("FailedMount")),
@@ -20,6 +20,8 @@ const BEGINNINGS: [(&str, &str, Option<&str>); 19] = [
     ("error killing terminating pod: ", "TerminatePod", Some("FailedKillPod")),
     ("detected running containers after a successful KillPod", "TerminatePod", None),
     ("failed to delete cgroup for pod", "TerminatePod", None),
+    ("unprepare dynamic resources: ", "TerminatePod", None),
+    ("NodeUnprepareResources failed", "TerminatePod", None),
     ("pod cannot be run: ", "Admission", None),
     ("Node has reached its volume attachment limit", "AttachVolume", Some("FailedAttachVolume")),
     ("failed to remove pod init container ", "RemoveContainer", None),
