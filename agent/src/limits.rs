@@ -244,6 +244,9 @@ pub const POD_LOG_FOLDERS: usize = 4096;
 /// Files of one container's log folder: five rotated ones (kubelet's default) of a few attempts.
 pub const POD_LOG_FILES: usize = 512;
 
+/// Entries of one cgroup folder that are looked at: a full node's pods in one class, several times.
+pub const CGROUP_ENTRIES: usize = 2048;
+
 /// Questions that wait for one thread: every container of a full node that dies at once, twice.
 pub const EVIDENCE_QUEUE: usize = 256;
 

@@ -1,6 +1,7 @@
 //! What the node looks like now. Checked in the background, each check with a time limit; read by
 //! the core as facts.
 
+pub mod cgroup;
 mod checker;
 mod cni;
 mod config;

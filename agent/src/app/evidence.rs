@@ -16,7 +16,7 @@ use self::{desk::Desk, policy::Policy};
 use crate::{
     config,
     fact::{Absent, Dated, Fact, LastWords, Quote, Want},
-    node::last_words,
+    node::{cgroup, last_words},
     source::Micros,
 };
 
@@ -173,6 +173,10 @@ impl Reader {
                 quote => last_words::read(&self.config.pod_logs, instance, &self.bounds)
                     .map(|words| Fact::LastWords(Box::new(LastWords { quote, ..words }))),
             },
+            Want::Cgroup(instance) if self.config.cgroups => {
+                cgroup::read(&self.config.cgroup_root, instance)
+                    .map(|counted| Fact::Cgroup(Box::new(counted)))
+            }
             _ => Err("it is not collected here".to_owned()),
         };
         dated(fact.unwrap_or_else(|why| absent(want, why)))

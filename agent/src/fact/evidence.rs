@@ -90,8 +90,11 @@ pub struct CgroupLevel {
     pub memory_peak_bytes: Option<u64>,
     /// `memory.events` `oom`; v1 `failcnt` is not the same and is left out
     pub oom: Option<u64>,
-    /// `memory.events` `oom_kill`
+    /// `memory.events` `oom_kill`. Version 2 counts what happened below as well, version 1 only what
+    /// happened here: nothing of a container that is gone.
     pub oom_kill: Option<u64>,
+    /// `memory.events.local` `oom`: how often this cgroup's own limit was met. Version 2 only.
+    pub oom_own: Option<u64>,
     /// tmpfs and shared memory (`memory.stat` `shmem`)
     pub shmem_bytes: Option<u64>,
     /// `pids.max`
