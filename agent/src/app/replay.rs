@@ -1,5 +1,7 @@
 //! A recording through the very same parts as the agent's: core, outbox, delivery. Ends by itself.
 
+pub mod recorded;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -67,6 +67,12 @@ impl Batch {
         batches
     }
 
+    /// When the first line was received.
+    #[must_use]
+    pub fn first_at(&self) -> Option<Micros> {
+        self.lines.first().map(|line| line.at)
+    }
+
     /// Whether a line of it is understood as what `is_wanted` wants.
     pub fn any(&self, mut is_wanted: impl FnMut(Line<'_>) -> bool) -> bool {
         self.lines.iter().any(|kept| is_wanted(kept.line()))
