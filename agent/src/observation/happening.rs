@@ -277,6 +277,8 @@ impl Happening {
             | What::PodStatusFailed
             | What::MirrorPodFailed
             | What::CredentialProviderFailed
+            | What::DnsLimits
+            | What::ContainerdCriServiceFailed
             | What::TokenFailed
             | What::UserNamespaceFailed
             | What::DeviceOperationFailed => Self::NodeLine,

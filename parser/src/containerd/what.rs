@@ -135,6 +135,8 @@ fn failed_to(rest: &str) -> What {
         ("to load cni configuration", What::ContainerdCniLoadFailed),
         ("to load cni during init", What::ContainerdCniLoadFailed),
         ("to reload cni configuration", What::ContainerdCniLoadFailed),
+        ("to run CRI service", What::ContainerdCriServiceFailed),
+        ("to load plugin io.containerd.grpc.v1.cri", What::ContainerdCriServiceFailed),
         ("to destroy network for sandbox ", What::ContainerdDestroyNetworkFailed),
         ("to handle container TaskExit event ", What::ContainerdExitEventFailed),
         ("to shutdown shim task", What::ContainerdShimLeaked),

@@ -127,6 +127,7 @@ impl What {
                 | Self::PodStatusFailed
                 | Self::MirrorPodFailed
                 | Self::CredentialProviderFailed
+                | Self::DnsLimits
                 | Self::StaticPodUnreadable
                 | Self::ShutdownManager
                 | Self::UserNamespaceFailed
@@ -226,6 +227,7 @@ impl What {
             | Self::CgroupFailed
             | Self::MirrorPodFailed
             | Self::CredentialProviderFailed
+            | Self::DnsLimits
             | Self::StaticPodUnreadable
             | Self::KubeletStarting
             | Self::KubeletPanic

@@ -134,6 +134,8 @@ pub enum What {
     VolumeOwnershipSlow,
     /// The kubelet's helper for registry credentials failed.
     CredentialProviderFailed,
+    /// `Nameserver limits exceeded`, `Search Line limits exceeded`: harmless
+    DnsLimits,
     // --- §8.4: probes
     /// A probe said no.
     ProbeFailed,
@@ -268,7 +270,7 @@ pub enum What {
     KubeletStarting,
     /// `panic: …`, `fatal error: …`, or one that was caught.
     KubeletPanic,
-    /// Any line of severity F: the kubelet ends.
+    /// Any line of severity F, or `command failed`: the kubelet ends.
     KubeletFatal,
     // --- §8.10: progress
     /// A pod runs for the first time.
@@ -376,6 +378,8 @@ pub enum What {
     /// `Failed to load cni configuration`, `failed to load cni during init, …`, `failed to reload
     /// cni configuration after receiving fs change event …`
     ContainerdCniLoadFailed,
+    /// `Failed to run CRI service`, `failed to load plugin io.containerd.grpc.v1.cri`
+    ContainerdCriServiceFailed,
     /// `starting containerd`
     ContainerdStarting,
     /// `containerd successfully booted in …`

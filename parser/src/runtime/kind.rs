@@ -55,6 +55,7 @@ impl What {
             Self::ContainerdStatusFailed
             | Self::ContainerdListFailed
             | Self::ContainerdCniLoadFailed
+            | Self::ContainerdCriServiceFailed
             | Self::ContainerdStarting
             | Self::ContainerdBooted
             | Self::ContainerdStopping => Kind::Node,

@@ -230,6 +230,9 @@ pub(super) const ENTRIES: &[(&str, What)] = &[
     ("Starting kubelet main sync loop", What::KubeletStarting),
     ("Successfully registered node", What::KubeletStarting),
     ("Observed a panic", What::KubeletPanic),
+    ("command failed", What::KubeletFatal),
+    ("Nameserver limits exceeded", What::DnsLimits),
+    ("Search Line limits exceeded", What::DnsLimits),
     // §8.10: progress
     ("Observed pod startup duration", What::PodStarted),
 ];
