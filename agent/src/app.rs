@@ -337,8 +337,8 @@ impl Inlets {
     }
 
     /// Gives up what hangs.
-    fn overdue(&self, core: &mut Core) {
-        for dated in self.evidence.overdue() {
+    fn maintain(&self, core: &mut Core) {
+        for dated in self.evidence.maintain() {
             self.fact(core, dated);
         }
     }
@@ -415,7 +415,7 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
         if now >= maintain_at {
             maintain_at = now + limits::MAINTAIN_EVERY;
             tell(core.maintain(now));
-            inlets.overdue(&mut core);
+            inlets.maintain(&mut core);
         }
         tell(core.commit(now, Pace::WhenDue));
     }

@@ -247,6 +247,27 @@ pub const POD_LOG_FILES: usize = 512;
 /// Entries of one cgroup folder that are looked at: a full node's pods in one class, several times.
 pub const CGROUP_ENTRIES: usize = 2048;
 
+/// Volumes of one pod that are listed: a message names one path, few volumes can hold it.
+pub const LISTED_VOLUMES: usize = 16;
+
+/// Files of a volume that are listed: configuration has few; data volumes are cut.
+pub const LISTED_FILES: usize = 256;
+
+/// Folders below each other that are listed.
+pub const LISTED_DEPTH: usize = 4;
+
+/// An answer of the runtime: conditions and a version, without the details that it could add.
+pub const RUNTIME_ANSWER_BYTES: usize = 256 * 1024;
+
+/// Conditions of the runtime that are told: it has two.
+pub const RUNTIME_CONDITIONS: usize = 8;
+
+/// How often the runtime is asked how it is: as often as the disks are looked at.
+pub const RUNTIME_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long the runtime may take to answer; above `EVIDENCE_STUCK` it would be given up before.
+pub const RUNTIME_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(4);
+
 /// Questions that wait for one thread: every container of a full node that dies at once, twice.
 pub const EVIDENCE_QUEUE: usize = 256;
 

@@ -7,7 +7,9 @@ mod cni;
 mod config;
 mod disk;
 pub mod last_words;
+pub mod listing;
 mod mounts;
+pub mod runtime;
 
 pub use checker::{Answer, Checker, State, States, Subject, look_once};
 pub use config::{CniConfig, Config, DiskConfig, Runtime};

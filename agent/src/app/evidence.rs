@@ -5,9 +5,12 @@
 mod desk;
 mod policy;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{sync::mpsc, time::Instant};
@@ -16,7 +19,8 @@ use self::{desk::Desk, policy::Policy};
 use crate::{
     config,
     fact::{Absent, Dated, Fact, LastWords, Quote, Want},
-    node::{cgroup, last_words},
+    limits,
+    node::{cgroup, last_words, listing, runtime},
     source::Micros,
 };
 
@@ -41,6 +45,12 @@ pub struct Counts {
 pub struct Evidence {
     /// Files of pods and cgroups: local, quick.
     files: Option<Desk>,
+    /// Volumes of pods: any filesystem, which may hang.
+    volumes: Option<Desk>,
+    /// The runtime's socket.
+    runtime: Option<Desk>,
+    /// When the runtime is to be asked without being wanted.
+    runtime_at: Mutex<Instant>,
     policy: Arc<Policy>,
     counters: Arc<Counters>,
 }
@@ -53,12 +63,29 @@ impl Evidence {
     #[must_use]
     pub fn start(config: &config::Evidence, facts: &Facts) -> Self {
         let policy = Arc::new(Policy::new(config));
-        let counters = Arc::new(Counters::default());
         let files = {
             let (reader, policy) = (Reader::new(config), policy.clone());
             Desk::open("evidence", facts.clone(), move |want| reader.answer(want, &policy))
         };
-        Self { files: Some(files).transpose_or_tell(), policy, counters }
+        let volumes = config.volume_names.then(|| {
+            let folder = config.kubelet_pods.clone();
+            Desk::open("volumes", facts.clone(), move |want| list(&folder, want))
+        });
+        let runtime = config.runtime_socket.as_ref().map(|socket| {
+            let mut asker = runtime::Asker::new(socket, limits::RUNTIME_TIMEOUT)?;
+            Desk::open("runtime", facts.clone(), move |want| {
+                let asked = asker.ask().map(|status| Fact::Runtime(Box::new(status)));
+                dated(asked.unwrap_or_else(|why| absent(want, why)))
+            })
+        });
+        Self {
+            files: or_tell(Some(files)),
+            volumes: or_tell(volumes),
+            runtime: or_tell(runtime),
+            runtime_at: Mutex::new(Instant::now()),
+            policy,
+            counters: Arc::default(),
+        }
     }
 
     /// Where nothing can be asked: a recording has no present.
@@ -66,6 +93,9 @@ impl Evidence {
     pub fn none() -> Self {
         Self {
             files: None,
+            volumes: None,
+            runtime: None,
+            runtime_at: Mutex::new(Instant::now()),
             policy: Arc::new(Policy::new(&config::Evidence::default())),
             counters: Arc::default(),
         }
@@ -75,7 +105,8 @@ impl Evidence {
     pub fn ask(&self, want: Want) -> Vec<Dated> {
         let desk = match &want {
             Want::LastWords(_) | Want::Cgroup(_) => self.files.as_ref(),
-            Want::Listing { .. } | Want::Runtime => None,
+            Want::Listing { .. } => self.volumes.as_ref(),
+            Want::Runtime => self.runtime.as_ref(),
         };
         let refused = match desk {
             Some(desk) => desk.put(want, Instant::now()),
@@ -84,18 +115,27 @@ impl Evidence {
         self.refused(refused)
     }
 
-    /// Questions that wait behind one that does not come back: to be asked for every second or so.
-    pub fn overdue(&self) -> Vec<Dated> {
-        let desks = [&self.files];
+    /// To be called every second or so: gives up what waits behind a question that does not come
+    /// back, and asks the runtime how it is.
+    pub fn maintain(&self) -> Vec<Dated> {
         let now = Instant::now();
-        let late = desks.into_iter().flatten().flat_map(|desk| desk.overdue(now));
-        self.refused(late.collect())
+        let mut late: Vec<_> = self.desks().flat_map(|desk| desk.overdue(now)).collect();
+        let mut due = self.runtime_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(desk) = self.runtime.as_ref().filter(|_| *due <= now) {
+            *due = now + limits::RUNTIME_EVERY;
+            late.extend(desk.put(Want::Runtime, now));
+        }
+        self.refused(late)
     }
 
     /// Questions that are not answered yet.
     #[must_use]
     pub fn open(&self) -> usize {
-        [&self.files].into_iter().flatten().map(Desk::open_questions).sum()
+        self.desks().map(Desk::open_questions).sum()
+    }
+
+    fn desks(&self) -> impl Iterator<Item = &Desk> {
+        [&self.files, &self.volumes, &self.runtime].into_iter().flatten()
     }
 
     /// Takes note of a fact that goes to the engine: pods say what of their logs may be quoted.
@@ -125,20 +165,23 @@ impl Evidence {
 }
 
 /// A thread that cannot be made is told once; the rest works.
-trait OrTell<T> {
-    fn transpose_or_tell(self) -> Option<T>;
-}
-
-impl<T> OrTell<T> for Option<std::io::Result<T>> {
-    fn transpose_or_tell(self) -> Option<T> {
-        match self? {
-            Ok(made) => Some(made),
-            Err(error) => {
-                tracing::warn!(%error, "a thread for evidence cannot be made: it stays absent");
-                None
-            }
+fn or_tell(made: Option<std::io::Result<Desk>>) -> Option<Desk> {
+    match made? {
+        Ok(desk) => Some(desk),
+        Err(error) => {
+            tracing::warn!(%error, "a thread for evidence cannot be made: it stays absent");
+            None
         }
     }
+}
+
+fn list(folder: &Path, want: Want) -> Dated {
+    let listed = match &want {
+        Want::Listing { pod, volumes } => listing::read(folder, pod, volumes),
+        _ => Err("it is not collected here".to_owned()),
+    };
+    let fact = listed.map(|listing| Fact::Listing(Box::new(listing)));
+    dated(fact.unwrap_or_else(|why| absent(want, why)))
 }
 
 fn absent(want: Want, why: impl Into<String>) -> Fact {
