@@ -279,6 +279,7 @@ impl Happening {
             | What::CredentialProviderFailed
             | What::DnsLimits
             | What::ContainerdCriServiceFailed
+            | What::ContainerdShimLeaked
             | What::TokenFailed
             | What::UserNamespaceFailed
             | What::DeviceOperationFailed => Self::NodeLine,

@@ -140,6 +140,7 @@ fn failed_to(rest: &str) -> What {
         ("to destroy network for sandbox ", What::ContainerdDestroyNetworkFailed),
         ("to handle container TaskExit event ", What::ContainerdExitEventFailed),
         ("to shutdown shim task", What::ContainerdShimLeaked),
+        ("to delete dead shim", What::ContainerdShimLeaked),
         ("to delete exec process ", What::ContainerdDeleteExecFailed),
     ] {
         if rest.starts_with(begin) {

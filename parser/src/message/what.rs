@@ -371,7 +371,7 @@ pub enum What {
     ContainerdDeadShim,
     /// `cleanup warnings time=…`: the shim's own line in containerd's
     ContainerdShimWarnings,
-    /// `failed to shutdown shim task and the shim might be leaked`
+    /// `failed to shutdown shim task and the shim might be leaked`, `failed to delete dead shim`
     ContainerdShimLeaked,
     /// `Failed to delete exec process …`: noise
     ContainerdDeleteExecFailed,
