@@ -14,7 +14,8 @@ pub(crate) fn of_identifier(identifier: &str) -> Option<Origin> {
     match identifier {
         "kernel" => Some(Origin::Kernel),
         "systemd" => Some(Origin::Systemd),
-        _ => of_program(identifier),
+        // `-o with-unit` names the unit instead.
+        _ => of_unit(identifier),
     }
 }
 

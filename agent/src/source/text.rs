@@ -90,7 +90,12 @@ impl Reading {
             }
             _ => text,
         };
-        let stamp = prefix.as_ref().map_or_else(|| own_stamp(whole), |prefix| Some(prefix.stamp));
+        let stamp = match prefix.as_ref().map(|prefix| prefix.stamp) {
+            // Only the line itself may say when that was.
+            Some(Stamp::SinceBootMicros(_)) => own_stamp(text),
+            Some(stamp) => Some(stamp),
+            None => own_stamp(whole),
+        };
         let (at, dated) = self.calendar.resolve(stamp);
         sink(Line {
             text,

@@ -4,11 +4,12 @@
 //! prefix := priority? stamp " " (host " ")? (identifier ("[" pid "]")? ": " level?
 //!                                           | identifier " " pid " - -" " "{1,2})
 //! stamp  := syslog | yyyy-mm-ddThh:mm:ss… | weekday " " yyyy-mm-dd hh:mm:ss " " zone
+//!         | seconds "." micros | "[" " "* seconds "." micros (" <" … ">")? "]"
 //! ```
 
 use podwhy_parser::Stamp;
 
-use crate::source::stream_id;
+use crate::source::{origin, stream_id};
 
 /// One prefix and the line behind it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +40,11 @@ impl<'a> Prefix<'a> {
             None => (tag, None),
         };
         let rest = behind_level(with_the_blank_of_a_closing_mark(line, rest));
+        // The kernel's own ring has the same clock and no names.
+        let is_ring = matches!(stamp, Stamp::SinceBootMicros(_)) && (host.is_empty() || pid.is_none());
+        if is_ring && origin::of_identifier(identifier).is_none() {
+            return None;
+        }
         Some(Self { stamp, host, identifier: name(identifier)?, pid, rest })
     }
 
@@ -65,10 +71,37 @@ fn stamp(line: &str) -> Option<(Stamp, &str)> {
         Stamp::read_civil(line)?
     } else if let Some(stamp) = Stamp::read_syslog(line) {
         stamp
+    } else if let Some(stamp) = seconds(line) {
+        stamp
     } else {
         full(line)?
     };
     Some((stamp, rest.strip_prefix(' ')?))
+}
+
+/// `1795387941.823257`, or `[ 4321.823257]` and `[ 4321.823257 <    0.000012 >]` since the boot.
+fn seconds(line: &str) -> Option<(Stamp, &str)> {
+    let (figures, rest, is_since_boot) = match line.strip_prefix('[') {
+        Some(inside) => {
+            let (clock, rest) = inside.split_once(']')?;
+            (clock.trim_start().split(" <").next()?.trim_end(), rest, true)
+        }
+        None => {
+            let end = line.find(' ').filter(|end| (12..=24).contains(end))?;
+            let (figures, rest) = line.split_at_checked(end)?;
+            (figures, rest, false)
+        }
+    };
+    let (seconds, micros) = figures.split_once('.')?;
+    let is_micros = micros.len() == 6 && micros.bytes().all(|byte| byte.is_ascii_digit());
+    let micros: i64 = micros.parse().ok().filter(|_| is_micros)?;
+    let at = seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)?;
+    let stamp = if is_since_boot {
+        Stamp::SinceBootMicros(u64::try_from(at).ok()?)
+    } else {
+        Stamp::EpochMicros(at)
+    };
+    Some((stamp, rest))
 }
 
 /// `Sun 2026-11-22 22:52:21 UTC`: only UTC says which zone it is.

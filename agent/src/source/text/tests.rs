@@ -58,6 +58,10 @@ fn every_prefix_of_the_grammar_is_taken_off() {
         ("Mon 2031-03-17 08:42:15 UTC worker-07 kubelet[2148]: ", Some(2148), true),
         ("<30>Mar 17 08:42:15 worker-07 kubelet[2148]: ", Some(2148), false),
         ("<30>1 2031-03-17T08:42:15Z worker-07 kubelet 2148 - - ", Some(2148), true),
+        ("1931503335.306730 worker-07 kubelet[2148]: ", Some(2148), true),
+        ("[ 4321.306730] worker-07 kubelet[2148]: ", Some(2148), false),
+        ("[ 4321.306730 <    0.000012 >] worker-07 kubelet[2148]: ", Some(2148), false),
+        ("Mon 2031-03-17 08:42:15 UTC worker-07 kubelet.service[2148]: ", Some(2148), true),
     ] {
         let line = one(&format!("{prefix}{KLOG}"));
         assert_eq!(line.text, KLOG, "{prefix}");
@@ -75,6 +79,8 @@ fn lines_without_a_prefix_stay_as_they_are() {
         "2031-03-17 08:42:15.306 ERROR sync/workers.go:412 Error syncing pod: x",
         "{\"ts\":1931503335306.118,\"caller\":\"a/b.go:1\",\"msg\":\"x: y\"}",
         "Mar 17 08:42:15 no tag here",
+        "[ 4321.306730] web[4711]: segfault at 0 ip 0000 sp 0000 error 4",
+        "[ 4321.306730] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null)",
         "",
         "\tindented: text",
     ] {
