@@ -12,6 +12,7 @@ mod config;
 mod demo;
 pub mod explain;
 mod parse;
+mod temporary;
 
 /// Done; for `parse` and `explain`, something was found.
 pub const DONE: u8 = 0;

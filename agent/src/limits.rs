@@ -194,6 +194,15 @@ pub const WRAPPED_LINES: u32 = 256;
 /// within the minutes by which sources lag, a few MiB.
 pub const EXPLAIN_WINDOW: usize = 16_384;
 
+/// Logs unpacked from an archive: those of a node are a few hundred MiB at most.
+pub const POD_LOGS_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Files unpacked from an archive: a full node's pods with all rotations.
+pub const POD_LOGS_FILES: u64 = 65_536;
+
+/// Of one log its end: several times what is looked at for last words.
+pub const POD_LOGS_LOG_BYTES: usize = 1024 * 1024;
+
 /// Incidents that `explain` shows: many times what the engine keeps open at a time.
 pub const EXPLAIN_INCIDENTS: usize = 8192;
 

@@ -1,15 +1,13 @@
 //! `podwhy demo`: a recorded real node, broken on purpose, through the agent's own pipeline.
 //! Quick, ends by itself, keeps nothing, and sends nothing anywhere unless it is told where.
 
-use std::fs::DirBuilder;
 use std::io::{self, Cursor, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use podwhy_parser::{Kind, parse_from};
 
+use super::temporary::Temporary;
 use super::{DONE, FAILED, complain};
 use crate::app::replay::{self, Replay};
 use crate::source::Micros;
@@ -53,7 +51,7 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
 
 fn play(arguments: &Args) -> anyhow::Result<()> {
     let recording = Batch::all(Input::new(Cursor::new(RECORDING), 0)?)?.by_time();
-    let folder = Temporary::make()?;
+    let folder = Temporary::make("demo")?;
     // What does not get through is told while it is played, not only at the end.
     let level = telemetry::LogLevel::Warn;
     telemetry::start(telemetry::Config { level, format: telemetry::LogFormat::Text });
@@ -64,7 +62,7 @@ fn play(arguments: &Args) -> anyhow::Result<()> {
     replay::run(Replay {
         node: NODE,
         moments: paced(recording),
-        state_folder: &folder.0,
+        state_folder: folder.path(),
         endpoint: arguments.export.clone(),
     })?;
     tell(match arguments.export {
@@ -102,30 +100,6 @@ fn paced(recording: Vec<(Micros, Batch)>) -> Vec<(Duration, Batch)> {
             (after, batch)
         })
         .collect()
-}
-
-/// A folder that is gone afterwards.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn make() -> anyhow::Result<Self> {
-        use anyhow::Context as _;
-
-        let folder = std::env::temp_dir().join(format!("podwhy-demo-{}", std::process::id()));
-        // Fails where it is there already, be it somebody's link.
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // The system clears its temporary folder anyway.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// To people: the output is for what was found.

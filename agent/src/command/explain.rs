@@ -10,11 +10,14 @@ use super::{DONE, FAILED, NOTHING_FOUND, complain, say};
 use crate::incident::Incident;
 use crate::source::Micros;
 
+mod advice;
 mod order;
+mod pod_logs;
 mod read;
 mod render;
 mod words;
 
+pub use advice::{Advice, Peaks};
 pub use read::{Explained, NamedInput, Options, explain};
 
 /// Explain pasted logs: what fails, why, what shows it, and what to do next.
@@ -114,7 +117,8 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
     let options =
         Options { at: arguments.at, pod_logs: arguments.pod_logs.clone(), ..Options::default() };
     let mut explained = explain(inputs, &options);
-    let has_found = !explained.incidents.is_empty() || explained.failures > 0;
+    let advice = explained.advice();
+    let has_found = !explained.incidents.is_empty() || explained.failures > 0 || !advice.is_empty();
     let now = explained.now;
     explained.incidents.retain(|incident| arguments.wants(incident, now));
     explained.unread.splice(0..0, unread);
@@ -123,8 +127,8 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
     }
     let is_unread = !explained.unread.is_empty();
     let text = match arguments.output {
-        Form::Json => render::json(&explained),
-        Form::Text => render::text(&explained, arguments.look()),
+        Form::Json => render::json(&explained, &advice),
+        Form::Text => render::text(&explained, &advice, arguments.look()),
     };
     let code = match (has_found, is_unread) {
         (true, _) => DONE,
@@ -241,8 +245,8 @@ fn nothing(explained: &Explained, form: Form) {
     };
     match form {
         Form::Json => {
-            let object = serde_json::json!({"kind": "nothing", "lines": lines, "hint": hint});
-            eprintln!("{object}");
+            let hint = serde_json::Value::from(hint);
+            eprintln!("{{\"kind\":\"nothing\",\"lines\":{lines},\"hint\":{hint}}}");
         }
         Form::Text => complain(&format_args!("nothing to explain in {lines} lines: {hint}")),
     }

@@ -5,7 +5,7 @@
 use std::io;
 
 use super::input::{Bytes, Physical, Piece as Read};
-use super::recording::{self, Entries, Export, Objects, Skipped};
+use super::recording::{self, Entries, Export, Objects};
 use super::{Line, Micros, text};
 use crate::fact::Dated;
 use crate::limits::{DOCUMENT_BYTES, LINE_BYTES};
@@ -28,6 +28,14 @@ pub use value::{age, tidy};
 
 use clean::Unwrap;
 use document::{Document, Going};
+
+/// Bytes, decompressed by what they are.
+///
+/// # Errors
+/// What the first read says.
+pub fn unpacked(bytes: impl io::Read + Send + 'static) -> io::Result<impl io::Read + Send> {
+    super::input::decompressed(Box::new(bytes))
+}
 
 /// A part of a paste.
 #[derive(Debug)]
@@ -56,7 +64,7 @@ pub struct Paste {
 enum Reader {
     Mixed(Box<Mixed>),
     Export(Box<Export<Bytes>>),
-    Ended(u64),
+    Ended { lines: u64, unread: u64 },
 }
 
 impl Paste {
@@ -92,11 +100,12 @@ impl Paste {
     pub fn next(&mut self, sink: Sink<'_>) -> io::Result<bool> {
         match &mut self.reader {
             Reader::Export(export) => export.next(&mut |line| sink(Part::Line(line))),
-            Reader::Ended(_) => Ok(false),
+            Reader::Ended { .. } => Ok(false),
             Reader::Mixed(mixed) => match mixed.next(self.now, sink)? {
                 Step::On => Ok(true),
                 Step::Ends => {
-                    self.reader = Reader::Ended(mixed.count);
+                    let unread = mixed.unread();
+                    self.reader = Reader::Ended { lines: mixed.count, unread };
                     Ok(false)
                 }
                 Step::Exported(lines) => {
@@ -113,18 +122,17 @@ impl Paste {
         match &self.reader {
             Reader::Mixed(mixed) => mixed.count,
             Reader::Export(export) => export.lines(),
-            Reader::Ended(lines) => *lines,
+            Reader::Ended { lines, .. } => *lines,
         }
     }
 
     /// Places that could not be read and were left out.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        let of = |skipped: Skipped| skipped.undecodable;
         match &self.reader {
-            Reader::Mixed(mixed) => mixed.unread + of(mixed.objects.skipped()),
-            Reader::Export(export) => of(export.skipped()),
-            Reader::Ended(_) => 0,
+            Reader::Mixed(mixed) => mixed.unread(),
+            Reader::Export(export) => export.skipped().undecodable,
+            Reader::Ended { unread, .. } => *unread,
         }
     }
 }
@@ -161,6 +169,10 @@ struct Open {
 }
 
 impl Mixed {
+    const fn unread(&self) -> u64 {
+        self.unread + self.objects.skipped().undecodable
+    }
+
     fn next(&mut self, now: Option<Micros>, sink: Sink<'_>) -> io::Result<Step> {
         let Some(mut lines) = self.lines.take() else { return Ok(Step::Ends) };
         let Some(piece) = lines.next(LINE_BYTES)? else {

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
+use super::advice::{self, Advice, Peaks};
 use super::order::{Item, Order};
+use podwhy_parser::Component;
+
 use super::words::Words;
 use crate::diagnosis::{self, Diagnosis, Input, Output};
 use crate::fact::{self, Dated, Fact};
@@ -60,6 +63,8 @@ pub struct Explained {
     pub incidents: Vec<Incident>,
     /// Specifications in the input, for advice.
     pub manifests: Vec<Manifest>,
+    /// The most memory that each container was seen to use.
+    pub peaks: Peaks,
     /// Physical lines read.
     pub lines: u64,
     /// Messages that were understood.
@@ -68,14 +73,35 @@ pub struct Explained {
     pub failures: u64,
     /// Facts beside the lines.
     pub facts: u64,
-    /// The newest time in the input.
+    /// The newest time in the input, where it is an instant.
     pub now: Option<Micros>,
+    /// The same by the log's own clock.
+    pub end: Option<Micros>,
     /// The input says year and zone somewhere: times may be stated in UTC.
     pub is_dated: bool,
     /// What could not be read, one sentence each.
     pub unread: Vec<String>,
     /// Incidents beyond the bound.
     pub left_out: u64,
+}
+
+impl Explained {
+    /// What the specifications will make fail or hurt. Of pods that are there already only those
+    /// that fail: a list of all pods of a cluster is no question about each of them.
+    #[must_use]
+    pub fn advice(&self) -> Vec<Advice> {
+        let fails = |pod: &fact::Pod| {
+            self.incidents.iter().flat_map(|incident| &incident.pods).any(|hit| {
+                hit.name.as_ref() == Some(&pod.name)
+                    && hit.namespace.as_ref().is_none_or(|space| *space == pod.namespace)
+            })
+        };
+        let wanted = self
+            .manifests
+            .iter()
+            .filter(|manifest| manifest.pod.phase.is_none() || fails(&manifest.pod));
+        advice::of(wanted, &self.peaks)
+    }
 }
 
 /// Lines that say no year are dated before this, where nothing else dates them. Such times are
@@ -88,16 +114,14 @@ const FILE_SHIFT: u32 = 40;
 /// Reads everything and concludes.
 #[must_use]
 pub fn explain(inputs: Vec<NamedInput>, options: &Options) -> Explained {
-    let mut run = Run::new(options);
+    let names = inputs.iter().map(|input| input.name.clone()).collect();
+    let mut run = Run::new(options, names);
     let mut readings = Vec::new();
-    let mut names = Vec::new();
     for (place, input) in (0_u64..).zip(inputs) {
-        let name = input.name.clone();
-        names.push(name.clone());
         let written = input.written.or(options.at).unwrap_or(UNDATED);
         match Paste::new(input.bytes, written, options.at) {
-            Ok(paste) => readings.push(Reading::new(paste, place, written)),
-            Err(error) => run.explained.unread.push(unread(name.as_deref(), &error)),
+            Ok(paste) => readings.push(Reading::new(paste, place)),
+            Err(error) => run.unread(place, &error),
         }
     }
     // The one that lags goes on: inputs of the same time meet.
@@ -105,23 +129,18 @@ pub fn explain(inputs: Vec<NamedInput>, options: &Options) -> Explained {
         readings.iter_mut().filter(|reading| !reading.is_over).min_by_key(|reading| reading.at)
     {
         if let Err(error) = reading.step(&mut run) {
-            let name = names.get(usize::try_from(reading.place).unwrap_or(usize::MAX));
-            let name = name.and_then(Option::as_deref);
-            run.explained.unread.push(unread(name, &error));
+            run.unread(reading.place, &error);
         }
     }
     for reading in &readings {
         run.explained.lines += reading.paste.lines();
         let places = reading.paste.unread();
         if places > 0 {
-            run.explained.unread.push(format!("{places} places are damaged and were left out"));
+            let error = format!("{places} places are damaged and were left out");
+            run.unread(reading.place, &error);
         }
     }
-    run.finish(&names)
-}
-
-fn unread(name: Option<&str>, error: &io::Error) -> String {
-    format!("cannot read {}: {error}", name.unwrap_or("standard input"))
+    run.finish()
 }
 
 /// One input on its way.
@@ -133,26 +152,36 @@ struct Reading {
     place: u64,
     /// Time of the newest line so far.
     at: Micros,
+    /// Something in it was understood.
+    is_known: bool,
     is_over: bool,
 }
 
 impl Reading {
-    fn new(paste: Paste, place: u64, _written: Micros) -> Self {
+    fn new(paste: Paste, place: u64) -> Self {
         let (join, times) = (Join::new(), Times::default());
-        Self { paste, join, times, place, at: Micros::MIN, is_over: false }
+        Self { paste, join, times, place, at: Micros::MIN, is_known: false, is_over: false }
     }
 
     fn step(&mut self, run: &mut Run<'_>) -> io::Result<()> {
-        let Self { paste, join, times, place, at, .. } = self;
+        let Self { paste, join, times, place, at, is_known, .. } = self;
+        let before = run.understood();
         let next = paste.next(&mut |part| match part {
             Part::Line(line) => {
                 *at = line.at.max(*at);
+                if !*is_known {
+                    run.said((*place, false), line.dated.then_some(line.at), line.text);
+                }
                 join.push(line, &mut |joined| run.message(&joined, times, *place));
             }
             Part::Fact(fact) => run.fact(fact, *place),
             Part::Reported(seen) => run.reported(seen, *place, *at),
             Part::Manifest(manifest) => run.manifest(manifest),
         });
+        if !*is_known && run.understood() > before {
+            *is_known = true;
+            run.words.unsaid(*place);
+        }
         if let Ok(true) = next {
             return Ok(());
         }
@@ -166,6 +195,7 @@ impl Reading {
 /// Everything between reading and the answer.
 struct Run<'o> {
     options: &'o Options,
+    names: Vec<Option<String>>,
     order: Order,
     engine: Option<Diagnosis>,
     words: Words,
@@ -182,11 +212,12 @@ struct Run<'o> {
 }
 
 impl<'o> Run<'o> {
-    fn new(options: &'o Options) -> Self {
+    fn new(options: &'o Options, names: Vec<Option<String>>) -> Self {
         let (words, trouble) = Words::open(options.pod_logs.as_deref());
         let explained = Explained { unread: trouble.into_iter().collect(), ..Explained::default() };
         Self {
             options,
+            names,
             order: Order::default(),
             engine: None,
             words,
@@ -201,11 +232,31 @@ impl<'o> Run<'o> {
         }
     }
 
+    fn unread(&mut self, place: u64, error: &dyn std::fmt::Display) {
+        let name = name_of(&self.names, place).unwrap_or("standard input");
+        self.explained.unread.push(format!("cannot read {name}: {error}"));
+    }
+
+    /// Messages and objects so far.
+    const fn understood(&self) -> u64 {
+        self.explained.messages + self.explained.facts
+    }
+
+    /// A line of an application's own log.
+    fn said(&mut self, place: (u64, bool), at: Option<Micros>, text: &str) {
+        let name = name_of(&self.names, place.0);
+        self.words.said(place, name, at, text);
+    }
+
     /// A message of a log.
     fn message(&mut self, joined: &Joined<'_>, times: &mut Times, place: u64) {
-        self.explained.messages += 1;
         let line = &joined.line;
         self.explained.is_dated |= line.dated;
+        if joined.message.frame.component == Component::PodLog {
+            let text = joined.message.text.to_string();
+            return self.said((place, true), line.dated.then_some(line.at), &text);
+        }
+        self.explained.messages += 1;
         if self.node.is_none() {
             self.node = joined.message.frame.host.map(str::to_owned);
         }
@@ -242,6 +293,7 @@ impl<'o> Run<'o> {
             }
             Fact::Event(event) => event.line = placed(event.line, place),
             Fact::LastWords(words) => self.words.given(words),
+            Fact::Cgroup(cgroup) => self.peak(cgroup),
             _ => {}
         }
         self.push(dated.at, Item::Fact(dated));
@@ -261,6 +313,20 @@ impl<'o> Run<'o> {
     fn manifest(&mut self, manifest: Box<Manifest>) {
         if self.explained.manifests.len() < EXPLAIN_MANIFESTS {
             self.explained.manifests.push(*manifest);
+        }
+    }
+
+    fn peak(&mut self, cgroup: &fact::Cgroup) {
+        let (Some(peak), Some(pod)) =
+            (cgroup.container.memory_peak_bytes, cgroup.instance.pod.name.clone())
+        else {
+            return;
+        };
+        let peaks = &mut self.explained.peaks;
+        let key = (pod, cgroup.instance.container.clone());
+        if peaks.len() < crate::limits::SERIES || peaks.contains_key(&key) {
+            let known = peaks.entry(key).or_default();
+            *known = peak.max(*known);
         }
     }
 
@@ -319,7 +385,7 @@ impl<'o> Run<'o> {
         engine.apply(at, input, &mut self.out);
         self.collect();
         while let Some(want) = self.out.wants.pop() {
-            let Some(fact) = self.words.answer(want) else { continue };
+            let Some(fact) = self.words.answer(want, at) else { continue };
             let Some(engine) = &mut self.engine else { break };
             let dated = Box::new(Dated { at, fact });
             engine.apply(at, Input::Fact(dated), &mut self.out);
@@ -342,7 +408,7 @@ impl<'o> Run<'o> {
         }
     }
 
-    fn finish(mut self, names: &[Option<String>]) -> Explained {
+    fn finish(mut self) -> Explained {
         while let Some((at, item)) = self.order.pop() {
             self.apply(at, item);
         }
@@ -351,14 +417,12 @@ impl<'o> Run<'o> {
             self.feed(end, Input::End);
         }
         let mut explained = self.explained;
+        explained.end = end;
         explained.now = end.filter(|_| explained.is_dated);
         explained.failures = self.engine.map_or(0, |engine| engine.counters().failures);
         for id in self.sequence {
             if let Some(mut incident) = self.incidents.remove(&id) {
-                named(&mut incident, names);
-                if !explained.is_dated {
-                    undated(&mut incident);
-                }
+                named(&mut incident, &self.names);
                 explained.incidents.push(incident);
             }
         }
@@ -384,22 +448,16 @@ const fn placed(number: u64, place: u64) -> u64 {
     if number == 0 { 0 } else { number | (place << FILE_SHIFT) }
 }
 
+fn name_of(names: &[Option<String>], place: u64) -> Option<&str> {
+    names.get(usize::try_from(place).ok()?)?.as_deref()
+}
+
 /// Gives evidence its file back.
 fn named(incident: &mut Incident, names: &[Option<String>]) {
     for evidence in &mut incident.evidence {
         let Some(number) = evidence.line else { continue };
-        let place = usize::try_from(number >> FILE_SHIFT).unwrap_or(usize::MAX);
         evidence.line = Some(number & ((1 << FILE_SHIFT) - 1)).filter(|line| *line > 0);
-        evidence.file = names.get(place).cloned().flatten();
-    }
-}
-
-/// No time of it was an instant.
-fn undated(incident: &mut Incident) {
-    (incident.first_seen, incident.last_seen) = (None, None);
-    (incident.next_retry, incident.resolved_at) = (None, None);
-    for evidence in &mut incident.evidence {
-        evidence.at = None;
+        evidence.file = name_of(names, number >> FILE_SHIFT).map(str::to_owned);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::Explained;
+use super::{Advice, Explained};
 use crate::incident::{Confidence, Evidence, Incident, Scope, State};
 use crate::limits::VALUE_BYTES;
 use crate::source::{Micros, paste::tidy};
@@ -20,14 +20,31 @@ pub(super) struct Look {
     pub(super) width: Option<usize>,
 }
 
-/// One object a line (design 5.3).
-pub(super) fn json(explained: &Explained) -> String {
+/// One object a line (design 5.3), advice behind the incidents.
+pub(super) fn json(explained: &Explained, advice: &[Advice]) -> String {
     let mut out = String::new();
+    let mut line = |object: serde_json::Result<String>| {
+        let _ = writeln!(out, "{}", crate::export::terminal::escaped(&object.unwrap_or_default()));
+    };
     for incident in &explained.incidents {
-        let line = serde_json::to_string(incident).unwrap_or_default();
-        let _ = writeln!(out, "{}", crate::export::terminal::escaped(&line));
+        if explained.is_dated {
+            line(serde_json::to_string(incident));
+        } else {
+            line(serde_json::to_string(&undated(incident.clone())));
+        }
     }
+    advice.iter().for_each(|advice| line(serde_json::to_string(advice)));
     out
+}
+
+/// No time of the input says its year and zone: nothing may be stated in UTC.
+fn undated(mut incident: Incident) -> Incident {
+    (incident.first_seen, incident.last_seen) = (None, None);
+    (incident.next_retry, incident.resolved_at) = (None, None);
+    for evidence in &mut incident.evidence {
+        evidence.at = None;
+    }
+    incident
 }
 
 /// One line, harmless.
@@ -36,18 +53,35 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// What a tired person needs, worst first.
-pub(super) fn text(explained: &Explained, look: Look) -> String {
+pub(super) fn text(explained: &Explained, advice: &[Advice], look: Look) -> String {
     let mut page = Page::new(look);
     let mut incidents: Vec<&Incident> =
         explained.incidents.iter().filter(|incident| incident.parent.is_none()).collect();
     incidents.sort_by_key(|incident| (rank(incident), incident.first_seen));
+    let clock = Clock { now: explained.end, is_dated: explained.is_dated };
     for incident in &incidents {
-        one(&mut page, incident, explained.now);
+        one(&mut page, incident, clock);
+    }
+    for advice in advice {
+        page.headline(("ADVICE", "36"), &plain(&about(advice)), &plain(&advice.text), "");
+        page.field("do", &plain(&advice.what));
+        page.blank();
     }
     if !incidents.is_empty() {
-        summary(&mut page, explained, &incidents);
+        summary(&mut page, explained, &incidents, clock);
     }
     page.finish()
+}
+
+fn about(advice: &Advice) -> String {
+    let mut text = advice.about.clone();
+    if let Some(container) = &advice.container {
+        let _ = write!(text, " container {container}");
+    }
+    if let Some(line) = advice.line {
+        let _ = write!(text, " [line {line}]");
+    }
+    text
 }
 
 /// What is broken now comes before what was, the node before its pods.
@@ -66,8 +100,8 @@ const fn rank(incident: &Incident) -> (u8, u8) {
     (state, scope)
 }
 
-fn one(page: &mut Page, incident: &Incident, now: Option<Micros>) {
-    headline(page, incident, now);
+fn one(page: &mut Page, incident: &Incident, clock: Clock) {
+    headline(page, incident, clock);
     let step = [incident.step.as_deref(), incident.reason.as_deref()];
     let mut step = step.into_iter().flatten().map(plain).collect::<Vec<_>>().join(": ");
     if let Some(code) = incident.exit_code {
@@ -100,12 +134,12 @@ fn one(page: &mut Page, incident: &Incident, now: Option<Micros>) {
         let separator = other.separator.as_deref().map(|it| format!(" — {}", plain(it)));
         page.field("or", &format!("{}{}", plain(&other.title), separator.unwrap_or_default()));
     }
-    end(page, incident);
+    end(page, incident, clock);
     page.blank();
 }
 
 /// What to do, and how it ends.
-fn end(page: &mut Page, incident: &Incident) {
+fn end(page: &mut Page, incident: &Incident, clock: Clock) {
     if incident.resolved_at.is_none() {
         for next in &incident.next {
             page.field("next", &plain(&next.what));
@@ -122,7 +156,7 @@ fn end(page: &mut Page, incident: &Incident) {
     }
     if let Some(retry) = incident.next_retry {
         let why = incident.next_retry_why.as_deref().map(|why| format!(" ({})", plain(why)));
-        page.field("retry", &format!("{}{}", clock(retry), why.unwrap_or_default()));
+        page.field("retry", &format!("{}{}", clock.of(retry), why.unwrap_or_default()));
     }
     if let Some(runbook) = incident.note.as_deref() {
         page.field("note", &plain(runbook));
@@ -148,7 +182,7 @@ fn end(page: &mut Page, incident: &Incident) {
     }
 }
 
-fn headline(page: &mut Page, incident: &Incident, now: Option<Micros>) {
+fn headline(page: &mut Page, incident: &Incident, clock: Clock) {
     let scope = match incident.scope {
         Scope::Node => "node".to_owned(),
         Scope::Workload => {
@@ -179,11 +213,11 @@ fn headline(page: &mut Page, incident: &Incident, now: Option<Micros>) {
     page.headline((state, shade), &scope, &plain(&incident.cause.title), confidence);
     let mut told = format!("{} ({})", incident.cause.id, incident.cause.class);
     if let Some(first) = incident.first_seen {
-        let until = incident.resolved_at.or(now);
+        let until = incident.resolved_at.or(clock.now);
         let open = until.map(|until| lasting(until.saturating_sub(first)));
         let word = if incident.resolved_at.is_some() { "lasted" } else { "open for" };
         let open = open.map(|open| format!("{word} {open}, ")).unwrap_or_default();
-        let _ = write!(told, ", {open}since {}", clock(first));
+        let _ = write!(told, ", {open}since {}", clock.of(first));
     }
     page.more(&told);
 }
@@ -236,12 +270,12 @@ fn quoted(evidence: &Evidence) -> String {
     text
 }
 
-fn summary(page: &mut Page, explained: &Explained, incidents: &[&Incident]) {
+fn summary(page: &mut Page, explained: &Explained, incidents: &[&Incident], clock: Clock) {
     let unsolved = incidents.iter().filter(|incident| rank(incident).0 < 3).count();
     let solved = incidents.len() - unsolved;
     let mut text = format!("{unsolved} unsolved, {solved} over; {} lines", explained.lines);
-    if let Some(now) = explained.now {
-        let _ = write!(text, ", as of {}", clock(now));
+    if let Some(now) = clock.now {
+        let _ = write!(text, ", as of {}", clock.of(now));
     }
     if explained.left_out > 0 {
         let _ = write!(text, "; {} more are not shown", explained.left_out);
@@ -249,11 +283,21 @@ fn summary(page: &mut Page, explained: &Explained, incidents: &[&Incident]) {
     page.line(&text);
 }
 
-/// `2026-11-22 13:22:41 UTC`
-fn clock(at: Micros) -> String {
-    jiff::Timestamp::from_microsecond(at)
-        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-        .unwrap_or_default()
+/// How times are told.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    now: Option<Micros>,
+    is_dated: bool,
+}
+
+impl Clock {
+    /// `2026-11-22 13:22:41 UTC`; without year and zone where the log does not tell them.
+    fn of(self, at: Micros) -> String {
+        let form = if self.is_dated { "%Y-%m-%d %H:%M:%S UTC" } else { "%m-%d %H:%M:%S" };
+        jiff::Timestamp::from_microsecond(at)
+            .map(|at| at.strftime(form).to_string())
+            .unwrap_or_default()
+    }
 }
 
 /// `6m12s`

@@ -1,7 +1,8 @@
 //! A piece of a message without its line: what stands in a ticket or a chat. Owns telling that it
 //! is one, and undoing the quoting that it was copied with.
 
-use super::event::{clauses, of_error, reported};
+use super::describe;
+use super::event::{self, clauses, of_error, reported};
 use super::value::word;
 use crate::fact::PodRef;
 use crate::observation::Observation;
@@ -37,11 +38,15 @@ const MARKS: [&str; 24] = [
 /// The failure that a line which is no message is a fragment of.
 pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
     let line = line.trim();
-    if !MARKS.iter().any(|mark| line.contains(mark)) && !is_short_error(line) {
+    let is_row = line.starts_with("Warning  ");
+    if !is_row && !MARKS.iter().any(|mark| line.contains(mark)) && !is_short_error(line) {
         return None;
     }
     if podwhy_parser::parse(line).is_some() {
         return None;
+    }
+    if let Some(event) = describe::single(line, number) {
+        return event::of(&event, None).into_iter().next();
     }
     let text = unescaped(line);
     let pod = PodRef {

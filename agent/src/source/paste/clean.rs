@@ -54,6 +54,9 @@ pub(super) struct Unwrap {
     width: usize,
 }
 
+/// Windows that a line may end at by chance of its quotes.
+const WIDTHS: [usize; 7] = [80, 100, 120, 132, 160, 180, 200];
+
 type Sink<'s> = &'s mut dyn FnMut(Piece<'_>);
 
 impl Unwrap {
@@ -71,7 +74,11 @@ impl Unwrap {
             }
             self.flush(sink);
         }
-        if !piece.cut && is_open(text) && starts_message(Origin::Any, text) {
+        let is_full = || {
+            let columns = text.chars().count();
+            columns == self.width || WIDTHS.contains(&columns)
+        };
+        if !piece.cut && (is_open(text) || is_full()) && starts_message(Origin::Any, text) {
             self.held.push_str(text);
             (self.number, self.lines) = (piece.number, 1);
             self.width = text.chars().count();

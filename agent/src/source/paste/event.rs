@@ -36,7 +36,7 @@ pub(super) fn hand_on(event: Event, sink: Sink<'_>) {
 }
 
 /// What an Event reports at a time.
-fn of(event: &Event, at: Option<Micros>) -> Vec<Observation> {
+pub(super) fn of(event: &Event, at: Option<Micros>) -> Vec<Observation> {
     let container = event.container.clone().or_else(|| container_in(&event.message));
     let failures = failures(&event.reason, &event.message);
     if !failures.is_empty() {

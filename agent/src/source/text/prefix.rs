@@ -41,7 +41,8 @@ impl<'a> Prefix<'a> {
         };
         let rest = behind_level(with_the_blank_of_a_closing_mark(line, rest));
         // The kernel's own ring has the same clock and no names.
-        let is_ring = matches!(stamp, Stamp::SinceBootMicros(_)) && (host.is_empty() || pid.is_none());
+        let is_ring =
+            matches!(stamp, Stamp::SinceBootMicros(_)) && (host.is_empty() || pid.is_none());
         if is_ring && origin::of_identifier(identifier).is_none() {
             return None;
         }

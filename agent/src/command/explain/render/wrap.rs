@@ -39,7 +39,10 @@ impl Page {
         let head = format!("{state} {scope}");
         let line = format!("{} {}", self.shaded(shade, state), self.shaded("1", scope));
         self.out.push_str(&line);
-        let text = format!("{title} ({confidence})");
+        let text = match confidence {
+            "" => title.to_owned(),
+            confidence => format!("{title} ({confidence})"),
+        };
         let is_long = self
             .look
             .width
