@@ -9,7 +9,7 @@ use crate::{
         mounts::Finding,
         world::quote,
     },
-    fact::{Cgroup, Role, State},
+    fact::{self, Cgroup, Role, State},
     incident::Evidence,
     limits,
     node::{CniReason, Disk, DiskRole},
@@ -121,6 +121,12 @@ impl Answers<'_> {
             Condition::RoleSidecar => Some(matches!(role?, Role::NativeSidecar | Role::Sidecar)),
             Condition::NoStartupProbe => Some(spec?.startup.is_none()),
             Condition::NoRestartPolicy => Some(spec?.restart_policy.is_none()),
+            Condition::NamedLikeSidecar => Some(serves_others(spec?)),
+            Condition::NativeSidecarUngated => Some(seat.spec?.containers.iter().any(|it| {
+                it.role == Role::NativeSidecar
+                    && it.startup.is_none()
+                    && Some(it.name.as_str()) != seat.container
+            })),
             Condition::RestartPolicyNever => Some(seat.spec?.restart_policy.as_deref()? == "Never"),
             Condition::PhaseSucceeded => Some(seat.spec?.phase.as_deref()? == "Succeeded"),
             Condition::PhaseFailed => Some(seat.spec?.phase.as_deref()? == "Failed"),
@@ -304,6 +310,27 @@ impl Answers<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether name or image is one of those that serve other containers.
+fn serves_others(container: &fact::Container) -> bool {
+    const WORDS: &[&str] = &[
+        "agent",
+        "collector",
+        "envoy",
+        "fluentd",
+        "mesh",
+        "proxy",
+        "proxyv2",
+        "sidecar",
+        "tunnel",
+    ];
+    let image = container.image.as_deref().unwrap_or_default();
+    let image = image.rsplit('/').next().unwrap_or(image);
+    [container.name.as_str(), image]
+        .iter()
+        .flat_map(|name| name.split(|c: char| !c.is_ascii_alphanumeric()))
+        .any(|word| WORDS.contains(&word))
 }
 
 fn role_of(path: &str) -> Option<DiskRole> {
