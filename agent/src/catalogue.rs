@@ -3,6 +3,7 @@
 //! Pure: the condition of a signal is answered by whoever asks.
 
 pub mod check;
+pub mod faq;
 mod load;
 mod matcher;
 mod rule;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{config as config_file, export};
 
 mod agent;
+pub mod cause;
 mod check;
 mod config;
 mod demo;
@@ -50,6 +51,7 @@ Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 
 #[derive(Debug, Subcommand)]
 enum Command {
     Agent(agent::Agent),
+    Cause(cause::Arguments),
     Check(check::Check),
     Config(config::Config),
     Demo(demo::Args),
@@ -62,6 +64,7 @@ enum Command {
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Cause(arguments) => cause::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -161,6 +161,8 @@ pub struct Diagnosis {
     /// One summary of repeats for each.
     #[serde(with = "units::duration")]
     pub window: Duration,
+    /// Files with causes of the user's own.
+    pub causes: Vec<PathBuf>,
 }
 
 /// What becomes of a failure that was told before.
@@ -176,7 +178,7 @@ pub enum Repeats {
 
 impl Default for Diagnosis {
     fn default() -> Self {
-        Self { repeats: Repeats::Summary, window: Duration::from_secs(600) }
+        Self { repeats: Repeats::Summary, window: Duration::from_secs(600), causes: Vec::new() }
     }
 }
 

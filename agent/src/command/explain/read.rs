@@ -54,6 +54,8 @@ pub struct Options {
     pub pod_logs: Option<std::path::PathBuf>,
     /// The node's name, part of ids; else the first that the input names.
     pub node: Option<String>,
+    /// Ours and the users' causes; nothing: ours.
+    pub catalogue: Option<std::sync::Arc<crate::catalogue::Catalogue>>,
 }
 
 /// The answer.

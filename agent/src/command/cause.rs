@@ -1,0 +1,185 @@
+//! `podwhy cause`: the catalogue for people. What a cause means, how it is told, what to do, what
+//! it is confused with; frequent questions; and a trial of users' own causes. Judges nothing.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, ValueEnum};
+
+use super::{BAD_CONFIGURATION, DONE, FAILED, complain, say};
+use crate::{
+    catalogue::{self, Catalogue, check, faq},
+    config,
+};
+
+mod render;
+pub mod trial;
+
+/// What a cause means, how it is told, what to do about it.
+///
+/// Without a name: all causes, class by class. A class, such as `image`: those of that class.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    /// A cause's id, a class, `faq WORD…`, or `test FILE…`
+    #[arg(value_name = "ID")]
+    what: Vec<String>,
+
+    /// Text for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+
+    /// Configuration file, whose diagnosis.causes are added [default: $PODWHY_CONFIG, else
+    /// /etc/podwhy/config.yaml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  podwhy cause                        all causes, by class
+  podwhy cause volume                 those of one class
+  podwhy cause image_not_found        one cause in full
+  podwhy cause faq                    questions that people ask
+  podwhy cause faq clean log          the answer to one of them
+  podwhy cause test my-causes.yaml    whether your own causes are right, and win where they should
+
+Exit codes: 0 done, 1 no such cause or a trial failed, 2 bad arguments, 64 bad configuration.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let words: Vec<&str> = arguments.what.iter().map(String::as_str).collect();
+    let code = match words.as_slice() {
+        ["test", files @ ..] => test(files, arguments.output),
+        ["faq", ..] => questions(arguments.what.get(1..).unwrap_or_default(), arguments.output),
+        [] => known(arguments, |causes| say(&list(causes, None, arguments.output), DONE)),
+        [name] => known(arguments, |causes| one(causes, name, arguments.output)),
+        [..] => {
+            complain(&"name one cause; `podwhy cause faq` takes several words");
+            FAILED
+        }
+    };
+    code.into()
+}
+
+/// Ours and those of the configuration.
+fn known(arguments: &Arguments, answer: impl FnOnce(&Catalogue) -> u8) -> u8 {
+    let environment = config::environment();
+    let loaded = config::load(arguments.config.as_deref(), &environment, &[])
+        .map_err(|error| error.to_string())
+        .and_then(|loaded| of(&loaded.config.diagnosis.causes).map_err(|why| why.to_string()));
+    match loaded {
+        Ok(causes) => answer(&causes),
+        Err(why) => {
+            complain(&why);
+            BAD_CONFIGURATION
+        }
+    }
+}
+
+/// The catalogue with the users' files in it.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn of(paths: &[PathBuf]) -> Result<Arc<Catalogue>, catalogue::LoadError> {
+    let files = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    Catalogue::with_users(&files)
+}
+
+fn read(path: &std::path::Path) -> Result<catalogue::File, catalogue::LoadError> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(catalogue::File { name, text }),
+        Err(error) => Err(catalogue::LoadError {
+            file: name,
+            line: None,
+            id: None,
+            why: format!("cannot be read: {error}"),
+        }),
+    }
+}
+
+fn list(causes: &Catalogue, class: Option<&str>, form: Form) -> String {
+    let wanted = causes.causes().filter(|(own, _)| class.is_none_or(|class| own.word() == class));
+    match form {
+        Form::Json => wanted.map(|(class, cause)| render::json(class, cause)).collect(),
+        Form::Text => render::table(wanted),
+    }
+}
+
+/// A cause, or a class, or what is near to neither.
+fn one(causes: &Catalogue, name: &str, form: Form) -> u8 {
+    if let Some((class, cause)) = causes.get(name) {
+        return match form {
+            Form::Json => say(&render::json(class, cause), DONE),
+            Form::Text => say(&render::page(class, cause), DONE),
+        };
+    }
+    if causes.causes().any(|(class, _)| class.word() == name) {
+        let mut text = list(causes, Some(name), form);
+        if name == "wrapper" && form == Form::Text {
+            text += "\nQuestions about them: podwhy cause faq\n";
+        }
+        return say(&text, DONE);
+    }
+    let ids: Vec<&str> = causes.causes().map(|(_, cause)| cause.id.as_str()).collect();
+    let parts: Vec<&str> = ids.iter().copied().filter(|id| id.contains(name)).take(8).collect();
+    let hint = match (check::nearest(name, ids.iter().copied()), parts.as_slice()) {
+        (Some(near), _) => format!("did you mean {near}?"),
+        (None, []) => "`podwhy cause` lists them".to_owned(),
+        (None, parts) => format!("these have it in their name: {}", parts.join(", ")),
+    };
+    complain(&format_args!("no cause is called `{name}`: {hint}"));
+    FAILED
+}
+
+fn questions(asked: &[String], form: Form) -> u8 {
+    let questions = match faq::questions() {
+        Ok(questions) => questions,
+        Err(error) => {
+            complain(&error);
+            return FAILED;
+        }
+    };
+    let found = faq::find(&questions, asked);
+    if !asked.is_empty() && found.is_empty() {
+        complain(&"no question has these words: `podwhy cause faq` lists all");
+        return FAILED;
+    }
+    let is_list = asked.is_empty();
+    let shown: Vec<&faq::Question> = if is_list { questions.iter().collect() } else { found };
+    let text = match form {
+        Form::Json => shown.iter().map(|question| render::json_line(question)).collect(),
+        Form::Text => render::questions(&shown, is_list),
+    };
+    say(&text, DONE)
+}
+
+/// Tries users' files: form, rules, and every example of theirs against all other causes.
+fn test(files: &[&str], form: Form) -> u8 {
+    if files.is_empty() {
+        complain(&"name the files to try: podwhy cause test FILE…");
+        return 2;
+    }
+    let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    let read = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>();
+    let tried = read.and_then(|files| trial::of_files(&files));
+    match tried {
+        Ok(trials) => {
+            let is_right = trials.iter().all(|(_, trial)| trial.is_right);
+            let text = match form {
+                Form::Json => trials.iter().map(|(_, trial)| render::json_line(trial)).collect(),
+                Form::Text => render::trials(&trials),
+            };
+            say(&text, if is_right { DONE } else { FAILED })
+        }
+        Err(error) => {
+            complain(&error);
+            FAILED
+        }
+    }
+}
