@@ -43,6 +43,7 @@ Start here:
   kubectl describe pod X | podwhy explain
                                        the same from whatever you can copy
   journalctl -u kubelet | podwhy parse every sync failure of this node as one JSON line
+  podwhy cause                         every cause it knows, what each means and what to do
   podwhy check                         what the agent could read on this machine
   podwhy agent                         the node agent: prints, or sends to an OTLP endpoint
 
