@@ -37,7 +37,7 @@ fn our_files_have_no_fault() {
 
 #[test]
 fn the_ids_are_the_agreed_ones_each_once() {
-    let agreed = fs::read_to_string(root().join("tests/corpus/causes-ids.txt")).expect("the ids");
+    let agreed = fs::read_to_string(root().join("tests/causes-ids.txt")).expect("the ids");
     let agreed: BTreeSet<&str> = agreed.lines().collect();
     let causes = all();
     let have: BTreeSet<&str> = causes.iter().map(|(_, cause)| cause.id.as_str()).collect();
@@ -45,7 +45,7 @@ fn the_ids_are_the_agreed_ones_each_once() {
     let new: Vec<&&str> = have.difference(&agreed).collect();
     assert!(
         missing.is_empty() && new.is_empty(),
-        "an id is for ever: alerts and runbooks name it\n  missing: {missing:?}\n  new: {new:?} (add them to tests/corpus/causes-ids.txt)"
+        "an id is for ever: alerts and runbooks name it\n  missing: {missing:?}\n  new: {new:?} (add them to tests/causes-ids.txt)"
     );
     assert_eq!(causes.len(), have.len(), "an id is there twice");
 }
