@@ -20,6 +20,8 @@ use crate::{
 
 /// Lines and Events this long before a failure can still belong to it: the longest back-off, twice.
 const RECENT: Micros = 600_000_000;
+/// An evicted pod's containers end within its grace period.
+const EVICTION: Micros = 120_000_000;
 /// Clocks of two writers differ by less.
 const SLACK: Micros = 2_000_000;
 
@@ -68,6 +70,18 @@ pub(super) struct Said {
 }
 
 impl Case {
+    /// The end of a container of an evicted pod is the eviction's.
+    pub(super) fn evicted(&self, world: &World) -> Option<Self> {
+        let evidence = world.pod(self.key.as_ref()?)?.evicted.as_ref()?;
+        self.step.is_empty().then(|| Self {
+            step: "Eviction".to_owned(),
+            reason: Some("Evicted".to_owned()),
+            message: evidence.text.clone(),
+            evidence: evidence.clone(),
+            ..self.clone()
+        })
+    }
+
     /// A failed attempt.
     pub(super) fn of_attempt(world: &World, attempt: &Attempt) -> Self {
         let failure = &attempt.failure;
@@ -186,7 +200,11 @@ impl<'a> Seat<'a> {
     pub(super) fn new(world: &'a World, case: &'a Case) -> Self {
         let pod = case.key.as_ref().and_then(|key| world.pod(key));
         let spec = case.key.as_ref().and_then(|key| world.spec(key));
-        let container = case.container.as_deref().or_else(|| blocking(spec));
+        let container = case.container.as_deref().or_else(|| match case.step.as_str() {
+            "Eviction" => only_container(pod),
+            "Admission" | "NodeShutdown" => None,
+            _ => blocking(spec),
+        });
         let state = pod.zip(container).and_then(|(pod, name)| pod.container(name));
         let mut seat =
             Self { world, case, pod, spec, container, state, instance: None, beneath: None };
@@ -220,11 +238,16 @@ impl<'a> Seat<'a> {
         let state = self.state?;
         let named = self.case.instance.as_deref();
         let by_id = state.instances.iter().find(|it| it.id.is_some() && it.id.as_deref() == named);
-        by_id.or_else(|| match self.case.step.as_str() {
-            "Probe" | "Running" => state.newest(),
-            "StartContainer" | "" => state.last_ended(),
+        match self.case.step.as_str() {
+            "Probe" | "Running" => by_id.or_else(|| state.newest()),
+            "StartContainer" | "" => by_id.or_else(|| state.last_ended()),
+            "KillContainer" => by_id,
+            // Its end comes a moment after the word that its pod must go.
+            "Eviction" => by_id.or_else(|| state.last_ended()).filter(|it| {
+                it.ended.is_some_and(|at| at.saturating_add(EVICTION) >= self.case.at)
+            }),
             _ => None,
-        })
+        }
     }
 
     /// `CrashLoopBackOff` and the volume wait hide what failed before them.
@@ -324,10 +347,8 @@ impl<'a> Seat<'a> {
             }
         }
         if case.step == "Eviction" {
-            for switch in node.pressure.values().filter(|switch| switch.on) {
-                if switch.at.abs_diff(case.at) <= RECENT.unsigned_abs() {
-                    say(&switch.evidence.text, TextFrom::Companion, &switch.evidence);
-                }
+            for evidence in node.reclaiming.iter().filter(recent) {
+                say(&evidence.text, TextFrom::Companion, evidence);
             }
         }
     }
@@ -379,6 +400,13 @@ fn with_reason(failure: &FailureSeen) -> String {
         }
         _ => failure.message.clone(),
     }
+}
+
+/// The one container of a pod that has no other.
+fn only_container(pod: Option<&PodState>) -> Option<&str> {
+    let mut names = pod?.containers.keys();
+    let first = names.next()?;
+    names.next().is_none().then_some(first.as_str())
 }
 
 /// The first init container that did not complete, in the order of the specification: all others

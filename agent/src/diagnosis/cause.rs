@@ -24,6 +24,8 @@ pub(super) const UNCLASSIFIED: &str = "unclassified";
 
 /// What a case comes from.
 pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgement {
+    let evicted = case.evicted(world);
+    let case = evicted.as_ref().unwrap_or(case);
     let seat = Seat::new(world, case);
     let said = seat.texts();
     let killer = killer::attribute(&seat);
@@ -343,3 +345,6 @@ fn probe_evidence(seat: &Seat<'_>) -> Option<Evidence> {
 pub(super) fn is_symptom(judgement: &Judgement) -> bool {
     judgement.rank == Role::Symptom
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -136,11 +136,11 @@ fn count(record: &Record) -> i64 {
     }
 }
 
-fn recordings() -> PathBuf {
+pub(super) fn recordings() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings")
 }
 
-fn scenarios() -> Vec<String> {
+pub(super) fn scenarios() -> Vec<String> {
     let index = std::fs::read_to_string(recordings().join("index.tsv")).unwrap();
     index.lines().skip(1).filter_map(|row| Some(row.split('\t').next()?.to_owned())).collect()
 }

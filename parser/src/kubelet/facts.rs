@@ -179,6 +179,9 @@ pub(super) fn adopt<'a>(facts: &mut Facts<'a>, more: Facts<'a>) {
     facts.error = facts.error.or(more.error);
 }
 
+/// What `SyncLoop (probe)` tells of a container.
+const PROBE_RESULTS: [&str; 4] = ["ready", "not ready", "started", "unhealthy"];
+
 /// What a key means wherever it stands. Empty values say nothing; the last of a key counts (G18).
 fn read_pair<'a>(facts: &mut Facts<'a>, key: &str, value: Text<'a>) {
     let some = Some(value).filter(|value| !value.is_empty());
@@ -198,7 +201,8 @@ fn read_pair<'a>(facts: &mut Facts<'a>, key: &str, value: Text<'a>) {
         "image" => facts.image = some,
         "volumeName" | "volumeMountName" => facts.volume = some,
         "exitCode" => facts.exit_code = value.raw().parse().ok(),
-        "reason" | "resourceName" | "probeType" => facts.reason = some,
+        "reason" | "resourceName" | "probeType" | "probe" => facts.reason = some,
+        "status" if PROBE_RESULTS.contains(&value.raw()) => facts.detail = some,
         "err" | "error" => facts.error = some,
         "networkReady" | "runtimeReady" | "nodeCondition" | "insufficientResources" => {
             facts.error = facts.error.or(some);

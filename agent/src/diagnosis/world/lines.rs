@@ -203,7 +203,11 @@ impl World {
                 state.gone = state.gone.or(Some(at));
                 told.push((None, MomentKind::Cleaned));
             }
-            Happening::ProbeChanged => told.extend(probe_changed(seen, state)),
+            Happening::ProbeChanged | Happening::ProbePassed | Happening::ProbeUnhealthy
+                if seen.container.is_none() =>
+            {
+                told.extend(probe_changed(seen, state, &evidence));
+            }
             _ => container_line(happening, seen, state, &evidence, &mut told, &mut wants),
         }
         if sandbox {
@@ -325,20 +329,31 @@ fn volume_line(
 }
 
 /// `SyncLoop (probe)`: of the pod as a whole, the line names no container.
-fn probe_changed(seen: &Observation, state: &mut PodState) -> Option<(Option<String>, MomentKind)> {
+fn probe_changed(
+    seen: &Observation,
+    state: &mut PodState,
+    evidence: &Evidence,
+) -> Option<(Option<String>, MomentKind)> {
     let result = seen.detail.as_deref().unwrap_or_default();
-    match (seen.reason.as_deref()?, result) {
+    let what = match (seen.reason.as_deref()?, result) {
+        (_, "unhealthy") => {
+            let probe = seen.reason.clone()?;
+            state.unhealthy = Some((probe, Evidence { at: Some(seen.at), ..evidence.clone() }));
+            return None;
+        }
         ("readiness", "ready") => {
             state.ready = Some(true);
-            Some((None, MomentKind::Ready(true)))
+            MomentKind::Ready(true)
         }
+        // The first look at every container says so, too: only what was ready can lose it.
         ("readiness", _) => {
-            state.ready = Some(false);
-            Some((None, MomentKind::Ready(false)))
+            let was_ready = state.ready.replace(false) == Some(true);
+            return was_ready.then_some((None, MomentKind::Ready(false)));
         }
-        ("startup", "started") => Some((seen.container.clone(), MomentKind::Started(true))),
-        _ => None,
-    }
+        ("startup", "started") => MomentKind::Started(true),
+        _ => return None,
+    };
+    Some((seen.container.clone(), what))
 }
 
 /// Lines about one container, or about a sandbox that stands where a container would.
@@ -359,6 +374,7 @@ fn container_line(
     let name = seen.container.clone().or_else(|| state.owner_of(id?).map(str::to_owned));
     let Some(name) = name else { return };
     let pod = state.pod.clone();
+    let unhealthy = state.unhealthy.clone();
     // What ends with its sandbox, or with its pod, does not fail.
     let ending = state.is_ending() || state.lost_sandbox_of(&name, id);
     let Some(container) = state.container_mut(&name) else { return };
@@ -418,6 +434,10 @@ fn container_line(
                 end(container, &name, id, (at, evidence), (&pod, ending), told, wants);
             }
         }
+        Happening::RestartTold | Happening::KillTold => {
+            let probe = unhealthy.filter(|_| !ending);
+            kill_told(happening, seen, container, (name, evidence), probe, told);
+        }
         _ => of_instance(happening, seen, container, (name, evidence), told),
     }
 }
@@ -473,20 +493,6 @@ fn of_instance(
             container.back_off =
                 seen.details.backoff_seconds.map(|seconds| (seconds, at)).or(container.back_off);
         }
-        Happening::RestartTold | Happening::KillTold => {
-            let why = seen.detail.clone().filter(|_| happening == Happening::RestartTold);
-            let unhealthy = why.as_deref().and_then(unhealthy);
-            if let Some(instance) = container.instance_mut(seen.details.container_id.as_deref())
-                && instance.kills.len() < limits::WORLD_KILLS
-            {
-                instance.kills.push(Kill { at, why: why.clone(), evidence });
-            }
-            if let Some(probe) = unhealthy {
-                let what = MomentKind::Unhealthy { probe: probe.to_owned() };
-                told.push((Some(name.clone()), what));
-            }
-            told.push((Some(name), MomentKind::KillTold { why: why.unwrap_or_default() }));
-        }
         Happening::ContainerStopping | Happening::ContainerKilling => {
             if let Some(instance) = container.instance_mut(seen.details.container_id.as_deref())
                 && instance.signals.len() < limits::WORLD_KILLS
@@ -509,6 +515,45 @@ fn of_instance(
         _ => {}
     }
 }
+
+/// The kubelet stops a container. Of native sidecars it does not say why (V2): then it is the probe
+/// that has just made the pod unhealthy and whose last answer of this container was no.
+fn kill_told(
+    happening: Happening,
+    seen: &Observation,
+    container: &mut super::ContainerState,
+    (name, evidence): (String, &Evidence),
+    unhealthy_pod: Option<(String, Evidence)>,
+    told: &mut Told,
+) {
+    let at = seen.at;
+    let is_near =
+        |other: Option<Micros>| other.is_some_and(|other| at.abs_diff(other) <= PROBE_TO_KILL);
+    let last_no = |probe: &str| container.probes.get(probe).and_then(|it| it.evidence.at);
+    let failing = ["startup", "liveness"].into_iter().find(|probe| {
+        is_near(last_no(probe))
+            && unhealthy_pod.as_ref().is_none_or(|(known, at)| known == probe || !is_near(at.at))
+    });
+    let id = seen.details.container_id.as_deref();
+    let Some(instance) = container.instance_mut(id) else { return };
+    let is_explained = instance.kills.iter().any(|kill| kill.why.is_some());
+    let why = match happening {
+        Happening::RestartTold => seen.detail.clone(),
+        _ if is_explained => None,
+        _ => failing.map(|probe| format!("Container {name} failed {probe} probe")),
+    };
+    let probe = why.as_deref().and_then(unhealthy);
+    if instance.kills.len() < limits::WORLD_KILLS {
+        instance.kills.push(Kill { at, why: why.clone(), evidence: evidence.clone() });
+    }
+    if let Some(probe) = probe {
+        told.push((Some(name.clone()), MomentKind::Unhealthy { probe: probe.to_owned() }));
+    }
+    told.push((Some(name), MomentKind::KillTold { why: why.unwrap_or_default() }));
+}
+
+/// From a probe's last no to the order to stop.
+const PROBE_TO_KILL: u64 = 1_000_000;
 
 /// `Container app failed liveness probe, will be restarted`: which probe.
 pub(in crate::diagnosis) fn unhealthy(why: &str) -> Option<&'static str> {

@@ -34,6 +34,8 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) shutdown: Option<Evidence>,
     /// By resource.
     pub(in crate::diagnosis) pressure: BTreeMap<String, Switch>,
+    /// The kubelet's newest word that pods must go, and for which resource.
+    pub(in crate::diagnosis) reclaiming: Option<Evidence>,
     /// Newest lines about the node that have no word of their own, oldest first.
     pub(in crate::diagnosis) troubles: VecDeque<Evidence>,
     /// Results of sandboxes, oldest first.

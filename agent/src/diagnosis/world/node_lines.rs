@@ -54,6 +54,9 @@ impl World {
             Happening::EvictionPressure | Happening::EvictionRelieved => {
                 let resource = resource_of(seen.reason.as_deref().unwrap_or_default());
                 let on = happening == Happening::EvictionPressure;
+                if on {
+                    self.node.reclaiming = Some(evidence.clone());
+                }
                 self.pressure(resource, on, at, evidence, moments);
             }
             Happening::NodeConditionChanged | Happening::NodeNotReady => {

@@ -27,6 +27,8 @@ pub(in crate::diagnosis) struct PodState {
     pub(in crate::diagnosis) succeeded: bool,
     /// Ready by its condition.
     pub(in crate::diagnosis) ready: Option<bool>,
+    /// The probe that last made it unhealthy, and the line.
+    pub(in crate::diagnosis) unhealthy: Option<(String, Evidence)>,
     /// Evicted, and what says so.
     pub(in crate::diagnosis) evicted: Option<Evidence>,
     /// Made room for another, and what says so.
