@@ -183,3 +183,6 @@ fn test(files: &[&str], form: Form) -> u8 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,10 @@ fn check(loaded: &config::Loaded) -> anyhow::Result<u8> {
         }
         Ok(odd) => odd.iter().for_each(|odd| complain(&format_args!("warning: {odd}"))),
     }
+    if let Err(error) = super::cause::of(&loaded.config.diagnosis.causes) {
+        complain(&error);
+        return Ok(BAD_CONFIGURATION);
+    }
     let file = match &loaded.path {
         Some(path) => path.display().to_string(),
         None => "no file, the defaults".to_owned(),

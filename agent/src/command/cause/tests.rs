@@ -1,0 +1,54 @@
+//! What people get to read, and how users' files are tried.
+
+use super::*;
+
+#[test]
+fn every_question_is_found_by_its_own_words_and_names_real_causes() {
+    let questions = faq::questions().unwrap();
+    assert!(questions.len() >= 10, "R94 asks for ten answers");
+    for question in &questions {
+        let found = faq::find(&questions, std::slice::from_ref(&question.ask));
+        assert!(found.contains(&question), "{} is not found by its own words", question.ask);
+        for id in &question.see {
+            assert!(catalogue::builtin().get(id).is_some(), "`{id}` is no cause");
+        }
+    }
+    assert!(faq::find(&questions, &["zebra".to_owned()]).is_empty());
+    let clean = faq::find(&questions, &["clean".to_owned(), "log".to_owned()]);
+    assert!(clean.iter().any(|question| question.ask.contains("log is clean")));
+}
+
+#[test]
+fn a_page_tells_what_it_means_how_it_is_told_and_what_to_do() {
+    let (class, cause) = catalogue::builtin().get("evict_memory").unwrap();
+    let page = render::page(class, cause);
+    let parts =
+        ["class    eviction", "How it is told", "What to do", "It is over when", "oom_container"];
+    for part in parts {
+        assert!(page.contains(part), "{part} is missing in:\n{page}");
+    }
+    assert!(!page.contains('{'), "a placeholder is shown as <name>:\n{page}");
+}
+
+#[test]
+fn every_cause_is_one_json_object_a_line() {
+    let all = list(catalogue::builtin(), None, Form::Json);
+    let ids: Vec<String> = all
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|cause| cause["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), catalogue::builtin().causes().count());
+    let images = list(catalogue::builtin(), Some("image"), Form::Text);
+    assert!(images.contains("image_not_found") && !images.contains("evict_memory"));
+}
+
+#[test]
+fn the_documented_cause_of_ones_own_loads() {
+    let document = include_str!("../../../../docs/causes.md");
+    let block = document.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let text = block.expect("a YAML block").to_owned();
+    let file = catalogue::File { name: "my-causes.yaml".to_owned(), text };
+    let causes = Catalogue::with_users(std::slice::from_ref(&file)).unwrap();
+    assert!(causes.get("acme_licence_expired").is_some());
+}
