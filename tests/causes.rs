@@ -186,7 +186,7 @@ fn every_example_is_explained_by_its_cause_and_no_counter_example_is() {
         }
     }
     if told == 0 {
-        println!("SKIPPED every_example_is_explained: explain tells no incident yet");
+        eprintln!("SKIPPED every_example_is_explained: explain tells no incident yet");
         return;
     }
     let failed = failures.lines().count();

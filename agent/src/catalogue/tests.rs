@@ -46,8 +46,12 @@ fn found(
     let verdicts = catalogue.find(&query, &known);
     verdicts
         .iter()
-        .map(|verdict| (verdict.cause.id.clone(), (verdict.confidence * 100.0).round() as u32))
+        .map(|verdict| (verdict.cause.id.clone(), percent(verdict.confidence)))
         .collect()
+}
+
+fn percent(confidence: f32) -> u32 {
+    (0..=100_u16).find(|n| (f32::from(*n) - confidence * 100.0).abs() < 0.5).unwrap().into()
 }
 
 const INNER: TextFrom = TextFrom::Innermost;

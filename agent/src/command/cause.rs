@@ -153,7 +153,7 @@ fn questions(asked: &[String], form: Form) -> u8 {
     let is_list = asked.is_empty();
     let shown: Vec<&faq::Question> = if is_list { questions.iter().collect() } else { found };
     let text = match form {
-        Form::Json => shown.iter().map(|question| render::json_line(question)).collect(),
+        Form::Json => shown.iter().map(render::json_line).collect(),
         Form::Text => render::questions(&shown, is_list),
     };
     say(&text, DONE)
