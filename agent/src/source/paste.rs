@@ -4,6 +4,8 @@
 
 use std::io;
 
+use podwhy_parser::Origin;
+
 use super::input::{Bytes, Physical, Piece as Read};
 use super::recording::{self, Entries, Export, Objects};
 use super::{Line, Micros, text};
@@ -316,7 +318,8 @@ impl Open {
 fn take(reading: &mut text::Reading, piece: Read<'_>, sink: Sink<'_>) {
     let number = piece.number;
     reading.take(piece, &mut |line| {
-        if let Some(reported) = bare::fragment(line.text, number) {
+        let may_be_bare = line.origin == Origin::Any && !bare::is_framed(line.text);
+        if let Some(reported) = may_be_bare.then(|| bare::fragment(line.text, number)).flatten() {
             sink(Part::Reported(Box::new(reported)));
         } else {
             sink(Part::Line(line));

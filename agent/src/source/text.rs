@@ -119,6 +119,32 @@ impl Reading {
     }
 }
 
+/// How a physical line begins, for who puts broken ones together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With a transport's prefix, or a line of its own.
+    Whole,
+    /// With a prefix and a header that does not end.
+    Broken,
+    /// As the rest of another would.
+    None,
+}
+
+/// Judges the beginning of a line.
+pub(crate) fn beginning(line: &str) -> Beginning {
+    let prefix = Prefix::of(line);
+    let rest = prefix.as_ref().map_or(line, |prefix| prefix.rest);
+    let mut bytes = rest.bytes();
+    let is_klog = matches!(bytes.next(), Some(b'I' | b'W' | b'E' | b'F'))
+        && bytes.by_ref().take(4).filter(u8::is_ascii_digit).count() == 4
+        && bytes.next().is_none_or(|byte| byte == b' ');
+    match (is_klog, prefix) {
+        (true, _) if !rest.contains("] ") => Beginning::Broken,
+        (true, _) | (false, Some(_)) => Beginning::Whole,
+        (false, None) => Beginning::None,
+    }
+}
+
 const fn of(both: &mut [bool; 2], stream: Stream) -> &mut bool {
     let [out, error] = both;
     match stream {

@@ -1,6 +1,10 @@
 //! A piece of a message without its line: what stands in a ticket or a chat. Owns telling that it
 //! is one, and undoing the quoting that it was copied with.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use super::describe;
 use super::event::{self, clauses, of_error, reported};
 use super::value::word;
@@ -35,11 +39,23 @@ const MARKS: [&str; 24] = [
     "failed to setup network for sandbox",
 ];
 
+/// One pass over a line for all marks.
+static FINDER: LazyLock<AhoCorasick> =
+    LazyLock::new(|| AhoCorasick::new(MARKS).expect("the marks are a fixed list"));
+
+/// It has a frame of its own, so it is a line of a log.
+pub(super) fn is_framed(line: &str) -> bool {
+    let mut bytes = line.bytes();
+    let is_klog = matches!(bytes.next(), Some(b'I' | b'W' | b'E' | b'F'))
+        && bytes.take(4).filter(u8::is_ascii_digit).count() == 4;
+    is_klog || line.starts_with("time=\"") || line.starts_with('{')
+}
+
 /// The failure that a line which is no message is a fragment of.
 pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
     let line = line.trim();
     let is_row = line.starts_with("Warning  ");
-    if !is_row && !MARKS.iter().any(|mark| line.contains(mark)) && !is_short_error(line) {
+    if !is_row && !FINDER.is_match(line) && !is_short_error(line) {
         return None;
     }
     if podwhy_parser::parse(line).is_some() {

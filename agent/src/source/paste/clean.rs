@@ -6,6 +6,7 @@ use podwhy_parser::{Origin, starts_message};
 
 use crate::limits::{JOIN_BYTES, WRAPPED_LINES};
 use crate::source::input::Piece;
+use crate::source::text::{Beginning, beginning};
 
 /// Without what Windows and editors put around a line.
 pub(super) fn bytes(line: &[u8], number: u64) -> &[u8] {
@@ -74,11 +75,13 @@ impl Unwrap {
             }
             self.flush(sink);
         }
-        let is_full = || {
-            let columns = text.chars().count();
-            columns == self.width || WIDTHS.contains(&columns)
-        };
-        if !piece.cut && (is_open(text) || is_full()) && starts_message(Origin::Any, text) {
+        let may_go_on = !piece.cut
+            && match beginning(text) {
+                Beginning::Broken => true,
+                Beginning::Whole => is_open(text) || self.is_full(text),
+                Beginning::None => is_open(text) && starts_message(Origin::Any, text),
+            };
+        if may_go_on {
             self.held.push_str(text);
             (self.number, self.lines) = (piece.number, 1);
             self.width = text.chars().count();
@@ -95,7 +98,13 @@ impl Unwrap {
             && !text.starts_with("        ")
             && self.lines < WRAPPED_LINES
             && self.held.len() + text.len() < JOIN_BYTES;
-        is_wrapped && !starts_message(Origin::Any, text)
+        is_wrapped && beginning(text) == Beginning::None && !starts_message(Origin::Any, text)
+    }
+
+    /// It ends where a window may have ended it.
+    fn is_full(&self, text: &str) -> bool {
+        let columns = text.chars().count();
+        columns == self.width || WIDTHS.contains(&columns)
     }
 
     /// Hands on what is held.
@@ -143,7 +152,7 @@ mod tests {
     #[test]
     fn r13_a_line_that_a_window_broke_is_one_line_again() {
         let whole = r#"E1122 22:52:35.604216    1234 pod_workers.go:1324] "Error syncing pod, skipping" err="failed to \"StartContainer\" for \"app\" with ErrImagePull: \"x\"" pod="shop/web-0" podUID="0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11""#;
-        for width in [60, 80, 97, 120, 160] {
+        for width in [45, 60, 80, 97, 120, 160] {
             let chars: Vec<char> = whole.chars().collect();
             let pieces: Vec<String> = chars.chunks(width).map(|c| c.iter().collect()).collect();
             let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();

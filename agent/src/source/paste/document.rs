@@ -195,6 +195,9 @@ impl Section {
 
 /// A head of `kubectl get events`, in any of its widths.
 pub(super) fn is_table_head(line: &str) -> bool {
+    if memchr::memmem::find(line.as_bytes(), b"REASON").is_none() {
+        return false;
+    }
     let has = |word: &str| line.split("  ").any(|cell| cell.trim() == word);
     has("REASON") && has("MESSAGE") && (has("OBJECT") || has("KIND") || has("TYPE"))
 }

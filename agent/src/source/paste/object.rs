@@ -1,12 +1,13 @@
 //! Objects of the Kubernetes API, pasted as JSON or YAML, whole or in part: single, in lists, in a
 //! watch's frames. Owns telling them apart and what each becomes; pods are read in `pod`.
 
+use k8s_openapi::api::core::v1 as api;
 use serde_json::Value;
 
 use super::value::{self, at, flag, list, long, small, text, time};
 use super::{Part, Sink, event, pod};
 use crate::fact::{self};
-use crate::fact::{Dated, Event, Fact, NodeObject, PodRef, pod::Condition, pod::Owner};
+use crate::fact::{Dated, Event, Fact, NodeObject, PodRef, from_api, pod::Condition, pod::Owner};
 
 /// A specification of pods.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,7 +81,9 @@ fn hand_on(at: Option<i64>, fact: Fact, sink: Sink<'_>) {
 }
 
 fn read_pod(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
-    let pod = pod::of(value);
+    // What is whole is read as the agent reads it; a fragment as far as it goes.
+    let whole = serde_json::from_value::<api::Pod>(value.clone());
+    let pod = whole.map_or_else(|_| pod::of(value), |whole| from_api::pod(&whole, &[]));
     let newest = value::newest(value);
     let name = format!("Pod/{}", pod.name);
     let text = source.to_owned();

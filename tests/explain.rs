@@ -1,0 +1,229 @@
+//! `podwhy explain` as a command: every form of paste, several files as one answer, the text for
+//! people and the objects for programs, and what it says when there is nothing to say.
+#![expect(clippy::unwrap_used, reason = "all of this is a test: what is not there fails it")]
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests");
+
+fn podwhy() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_podwhy"));
+    command.arg("explain").current_dir(TESTS).env_remove("NO_COLOR").env_remove("COLUMNS");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    podwhy().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn piped(text: &[u8], arguments: &[&str]) -> Output {
+    let mut child = podwhy()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn objects(output: &Output) -> Vec<Value> {
+    out(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What an incident comes to, in a line.
+fn told(incident: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    format!(
+        "{} {} {} {} {}",
+        text(&incident["cause"]["id"]),
+        text(&incident["step"]),
+        text(&incident["reason"]),
+        text(&incident["pods"][0]["name"]),
+        text(&incident["pods"][0]["container"]),
+    )
+}
+
+#[test]
+fn r13_each_form_of_paste_is_explained_alone() {
+    for (file, expected) in [
+        ("describe-image-pull.txt", "image_not_found StartContainer ImagePullBackOff web-0 app"),
+        ("events-table.txt", "volume_configmap_object_missing MountVolume FailedMount web-0 -"),
+        (
+            "events.json",
+            "config_secret_missing StartContainer CreateContainerConfigError mail-0 mailer",
+        ),
+        (
+            "pod-status.yaml",
+            "config_configmap_missing StartContainer CreateContainerConfigError web-0 app",
+        ),
+        ("fragment.txt", "image_not_found StartContainer ErrImagePull - app"),
+        (
+            "terminal-copy.txt",
+            "config_configmap_missing StartContainer CreateContainerConfigError web-0 app",
+        ),
+    ] {
+        let output = run(&["--output", "json", &format!("explain/cases/{file}")]);
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", complaint(&output));
+        let incidents: Vec<String> =
+            objects(&output).iter().filter(|object| object["kind"] != "advice").map(told).collect();
+        assert_eq!(incidents, [expected], "{file}");
+    }
+}
+
+#[test]
+fn nothing_recognised_says_what_helps_and_ends_with_3() {
+    let output = piped(b"hello\nworld\n", &["--output", "json"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(3), ""));
+    let said: Value = serde_json::from_str(&complaint(&output)).unwrap();
+    assert_eq!((&said["kind"], &said["lines"]), (&Value::from("nothing"), &Value::from(2)));
+    assert!(said["hint"].as_str().unwrap().contains("kubectl describe pod"));
+
+    let output = piped(b"", &[]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(complaint(&output).contains("the input is empty"), "{}", complaint(&output));
+}
+
+#[test]
+fn an_input_that_cannot_be_read_is_named_and_the_others_are_explained() {
+    let output = run(&["no-such-file", "explain/cases/events.json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(complaint(&output).contains("cannot read no-such-file"), "{}", complaint(&output));
+    assert_eq!(run(&["no-such-file"]).status.code(), Some(1));
+    assert_eq!(run(&["--output", "xml"]).status.code(), Some(2));
+}
+
+#[test]
+fn several_files_are_one_answer_and_evidence_says_which() {
+    let files = ["explain/cases/terminal-copy.txt", "explain/cases/pod-status.yaml"];
+    let output = run(&["--output", "json", files[0], files[1]]);
+    let incidents: Vec<Value> =
+        objects(&output).into_iter().filter(|object| object["kind"] != "advice").collect();
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let evidence = incidents[0]["evidence"].as_array().unwrap();
+    let line = evidence.iter().find(|it| it["file"] == files[0]).unwrap();
+    assert_eq!(line["line"], 1);
+    assert!(!out(&output).contains("hunter2"), "no value of a variable is shown");
+}
+
+#[test]
+fn r85_a_manifest_gets_advice_and_no_incident() {
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - \
+                    name: app\n    image: registry.test/web:latest\n";
+    let output = piped(manifest.as_bytes(), &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let ids: Vec<Value> = objects(&output)
+        .iter()
+        .map(|object| {
+            assert_eq!(object["kind"], "advice");
+            object["id"].clone()
+        })
+        .collect();
+    assert_eq!(ids, ["image_latest", "no_memory_limit"]);
+    let text = out(&piped(manifest.as_bytes(), &[]));
+    assert!(text.starts_with("ADVICE Pod/web container app [line 6]"), "{text}");
+}
+
+#[test]
+fn colours_are_for_terminals_or_on_request_and_say_nothing_alone() {
+    let file = "explain/cases/events.json";
+    let plain = out(&run(&[file]));
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    assert!(plain.starts_with("OPEN shop/mail-0  "), "{plain}");
+    let coloured = out(&run(&["--color", "always", file]));
+    assert!(coloured.contains("\u{1b}[31mOPEN\u{1b}[0m"), "{coloured}");
+    let mut stripped = String::new();
+    for (at, piece) in coloured.split("\u{1b}[").enumerate() {
+        stripped += if at == 0 { piece } else { piece.split_once('m').unwrap().1 };
+    }
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn the_text_folds_at_the_terminals_width_but_commands_stay_whole() {
+    let file = "explain/cases/events.json";
+    let output = podwhy().arg(file).env("COLUMNS", "60").stdin(Stdio::null()).output().unwrap();
+    let text = out(&output);
+    for line in text.lines().filter(|line| !line.contains("kubectl")) {
+        let is_one_word = !line.trim().contains(' ');
+        assert!(line.chars().count() <= 60 || is_one_word, "{line}");
+    }
+    assert!(text.lines().any(|line| line.contains("kubectl")), "{text}");
+}
+
+#[test]
+fn o25_what_a_pod_wrote_moves_no_cursor_and_gives_no_secret_away() {
+    let hostile = "E1122 22:52:35.604216    1234 pod_workers.go:1324] \"Error syncing pod, skipping\" \
+        err=\"failed to \\\"StartContainer\\\" for \\\"app\\\" with RunContainerError: \\\"boom \\\\x1b[2J \
+        \u{9b}31m \u{202e}abc https://u:hunter2@h/ Bearer abcdefghijklmnopqrstuvwxyz012345\\\"\" \
+        pod=\"shop/web-0\" podUID=\"0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11\"\n";
+    for form in ["text", "json"] {
+        let output = piped(hostile.as_bytes(), &["--output", form]);
+        let text = out(&output);
+        assert_eq!(output.status.code(), Some(0));
+        let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.chars().any(steers), "{text:?}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("abcdefghijklmnopqrstuvwxyz"),
+            "{text}"
+        );
+        assert!(text.contains("boom"), "{text}");
+    }
+}
+
+#[test]
+fn filters_choose_among_what_was_found() {
+    let files = ["explain/cases/events.json", "explain/cases/pod-status.yaml"];
+    let names = |filter: &[&str]| -> Vec<String> {
+        let output = run(&[&["--output", "json"], &files[..], filter].concat());
+        assert_eq!(output.status.code(), Some(0), "what was left out was explained all the same");
+        objects(&output)
+            .iter()
+            .filter(|object| object["kind"] != "advice")
+            .map(|incident| incident["pods"][0]["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&["--pod", "mail"]), ["mail-0"]);
+    assert_eq!(names(&["--pod", "shop/web-0"]), ["web-0"]);
+    assert_eq!(names(&["--namespace", "other"]), Vec::<String>::new());
+    assert_eq!(names(&["--step", "startcontainer"]).len(), 2);
+    assert_eq!(names(&["--cause", "config_configmap_missing"]), ["web-0"]);
+    assert_eq!(names(&["--since", "1m"]), ["mail-0"]);
+}
+
+#[test]
+fn help_teaches_with_examples() {
+    let text = out(&run(&["--help"]));
+    for needle in ["journalctl -u kubelet", "kubectl describe pod", "--pod-logs", "Exit codes"] {
+        assert!(text.contains(needle), "{needle} in {text}");
+    }
+}
+
+#[test]
+fn the_same_recording_in_other_forms_gives_the_same_incidents() {
+    let folder = format!("{TESTS}/recordings/config-missing-configmap");
+    let export = fs::read(format!("{folder}/journal.export")).unwrap();
+    let of = |bytes: &[u8]| -> Vec<String> {
+        let output = piped(bytes, &["--output", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+        objects(&output).iter().map(told).collect()
+    };
+    let whole = of(&export);
+    assert!(!whole.is_empty());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&export).unwrap();
+    assert_eq!(of(&packed.finish().unwrap()), whole, "compressed");
+}
