@@ -93,6 +93,8 @@ async fn live(
     let checker = node::Checker::start(&config.node, move |view, _| drop(views.try_send(view)))
         .context("the thread that looks at the node cannot be made")?;
 
+    let pods = follow_pods(config, &identity.node, facts);
+
     let (drain, draining) = watch::channel(None);
     let port = Port::new(requests, committed);
     let mut exporter = tokio::spawn(deliver(destination, identity, port, draining));
@@ -119,6 +121,7 @@ async fn live(
             Until::CaughtUp => limits::DRAIN_ONCE,
         };
     drop(checker);
+    drop(pods);
     drop(journal);
     // An error would mean that the core is gone, which its join tells below.
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
@@ -139,7 +142,8 @@ async fn live(
 }
 
 /// `NODE_NAME` of the configuration, else the host's own name.
-fn node_name(config: &Config) -> String {
+#[must_use]
+pub fn node_name(config: &Config) -> String {
     config
         .node_name
         .clone()
@@ -182,6 +186,35 @@ fn follow_journal(
     let journal = journal::Config::from(&config.journal);
     let handle = journal::spawn(journal, from, feeds);
     handle.context("the journal's thread cannot be made").map(Some)
+}
+
+/// Watches the node's pods, where the API server may be asked.
+fn follow_pods(
+    config: &Config,
+    node: &str,
+    facts: mpsc::Sender<Dated>,
+) -> Option<node::pods::Handle> {
+    let section = &config.kubernetes;
+    let jitter = export::retry::Random::default().share();
+    section.enabled.then(|| {
+        let watched = node::pods::Config {
+            start_after: section.start_jitter.mul_f64(jitter),
+            ..pods_config(section, node)
+        };
+        node::pods::spawn(watched, facts)
+    })
+}
+
+/// What of the configuration the watch needs.
+#[must_use]
+pub fn pods_config(section: &config::Kubernetes, node: &str) -> node::pods::Config {
+    node::pods::Config {
+        node: node.to_owned(),
+        kubeconfig: section.kubeconfig.clone(),
+        pod_labels: section.pod_labels.clone(),
+        node_labels: section.node_labels.clone(),
+        start_after: std::time::Duration::ZERO,
+    }
 }
 
 /// How the delivery came out.

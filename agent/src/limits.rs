@@ -277,6 +277,13 @@ pub const RUNTIME_EVERY: std::time::Duration = std::time::Duration::from_secs(10
 /// How long the runtime may take to answer; above `EVIDENCE_STUCK` it would be given up before.
 pub const RUNTIME_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(4);
 
+/// Failures of the pods' watch in a row after which its client is made anew, with the certificates
+/// and tokens that are there by then: the watch itself waits up to 30 s between two attempts.
+pub const API_FAILURES: u32 = 4;
+
+/// Between two clients.
+pub const API_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Questions that wait for one thread: every container of a full node that dies at once, twice.
 pub const EVIDENCE_QUEUE: usize = 256;
 

@@ -9,6 +9,7 @@ mod disk;
 pub mod last_words;
 pub mod listing;
 mod mounts;
+pub mod pods;
 pub mod runtime;
 
 pub use checker::{Answer, Checker, State, States, Subject, look_once};
