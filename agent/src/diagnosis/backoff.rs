@@ -163,3 +163,6 @@ pub(super) fn minor(seat: &Seat<'_>) -> Option<u32> {
     let version = seat.world.node.kubelet_version.as_deref()?;
     version.trim_start_matches('v').split('.').nth(1)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

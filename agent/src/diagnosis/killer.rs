@@ -267,3 +267,6 @@ fn contradict(instance: &Instance, found: &mut Attribution) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

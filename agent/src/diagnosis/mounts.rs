@@ -432,3 +432,6 @@ fn inside<'a>(mount: &Mount, path: &'a str) -> &'a str {
     let sub = mount.sub_path.as_deref().map(|sub| sub.trim_matches('/'));
     sub.and_then(|sub| path.strip_prefix(sub)).map_or(path, |rest| rest.trim_start_matches('/'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use super::{
     quote,
 };
 use crate::{
+    diagnosis::mounts::complaint,
     fact::{self, Dated, Fact, State, Want},
     incident::Evidence,
     limits,
@@ -23,11 +24,7 @@ impl World {
             Fact::PodsListed(listed) => self.listed_facts(at, listed, moments),
             Fact::NodeObject(object) => self.node_object(at, object, moments),
             Fact::Event(event) => self.event(at, event),
-            Fact::LastWords(words) => {
-                if let Some(instance) = self.instance_of(&words.instance, at) {
-                    instance.last_words = Some((**words).clone());
-                }
-            }
+            Fact::LastWords(words) => self.last_words(at, words),
             Fact::Cgroup(cgroup) => {
                 let Some(instance) = self.instance_of(&cgroup.instance, at) else { return };
                 if instance.ended.is_some_and(|ended| ended <= at) {
@@ -44,6 +41,26 @@ impl World {
             Fact::Runtime(status) => self.runtime_status(at, status, moments),
             Fact::View(view) => self.view(view),
             Fact::Absent(_) => {}
+        }
+    }
+
+    /// Words that miss a path are a reason to look for it in the pod's volumes (M4).
+    fn last_words(&mut self, at: Micros, words: &fact::LastWords) {
+        let Some(instance) = self.instance_of(&words.instance, at) else { return };
+        instance.last_words = Some(words.clone());
+        if complaint(&words.lines).is_none() {
+            return;
+        }
+        let Some(key) = self.key_of(&lines::pod_of(&words.instance.pod)) else { return };
+        let named = self.specs.get(&key.0).map(|specs| specs.now.volumes.iter());
+        let mounted = self.pods.get(&key.0).map(|pod| pod.mounts.keys());
+        let volumes: Vec<String> = match named {
+            Some(volumes) => volumes.map(|volume| volume.name.clone()).collect(),
+            None => mounted.into_iter().flatten().cloned().collect(),
+        };
+        let want = Want::Listing { pod: words.instance.pod.clone(), volumes };
+        if !matches!(&want, Want::Listing { volumes, .. } if volumes.is_empty()) {
+            self.wants.push(want);
         }
     }
 

@@ -47,7 +47,7 @@ pub(in crate::diagnosis) struct PodState {
     pub(in crate::diagnosis) events: Vec<EventTold>,
     /// Newest line or fact about it.
     pub(in crate::diagnosis) seen: Micros,
-    pub(super) touched: u64,
+    pub(in crate::diagnosis) touched: u64,
 }
 
 /// One container of a pod.
@@ -111,9 +111,9 @@ pub(in crate::diagnosis) struct Instance {
     /// Newest after its end.
     pub(in crate::diagnosis) cgroup_after: Option<Cgroup>,
     /// Its end was told as a moment.
-    pub(super) end_told: bool,
+    pub(in crate::diagnosis) end_told: bool,
     /// PLEG saw it end, without the code.
-    pub(super) died: Option<Evidence>,
+    pub(in crate::diagnosis) died: Option<Evidence>,
 }
 
 /// The kernel's account of an out-of-memory kill.

@@ -79,3 +79,82 @@ fn each_end_of_a_container_is_told_once_with_its_code() {
         assert_eq!(ids.len(), told.len(), "{scenario}: an instance ends once");
     }
 }
+
+/// Through the durable form and back.
+fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    postcard::from_bytes(&postcard::to_stdvec(value).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_known_survives_a_restart_entry_by_entry() {
+    for scenario in ["liveness-kills", "oom-killed", "containerd-stopped", "disk-pressure"] {
+        let mut watcher = Watcher::of_recording(scenario);
+        let mut restored = World::default();
+        let (mut pods, mut specs, mut node) = (Vec::new(), Vec::new(), None);
+        watcher.world.changes(&mut |kept| match kept {
+            Kept::Pod(key, Some(state)) => pods.push((key.to_owned(), again(state))),
+            Kept::Specs(key, Some(known)) => specs.push((key.to_owned(), again(known))),
+            Kept::Node(state) => node = Some(again(state)),
+            Kept::Pod(_, None) | Kept::Specs(_, None) => {}
+        });
+        for (key, state) in pods {
+            restored.restore_pod(key, state);
+        }
+        for (key, known) in specs {
+            restored.restore_specs(key, known);
+        }
+        restored.restore_node(node.unwrap());
+        assert_eq!(restored.pods, watcher.world.pods, "{scenario}");
+        assert_eq!(restored.names, watcher.world.names, "{scenario}");
+        assert_eq!(restored.node, watcher.world.node, "{scenario}");
+        let mut is_quiet = true;
+        watcher.world.changes(&mut |_| is_quiet = false);
+        assert!(is_quiet, "{scenario}: nothing changed since");
+    }
+}
+
+#[test]
+fn a_pod_that_comes_again_under_its_name_is_another_one() {
+    let mut world = World::default();
+    let pod = |uid: Option<&str>| observation::Pod {
+        namespace: Some("shop".to_owned()),
+        name: Some("web-0".to_owned()),
+        uid: uid.map(str::to_owned),
+    };
+    let seen = |happening, pod: observation::Pod, at| Observation {
+        happening: Some(happening),
+        pod: pod.clone(),
+        pods: vec![pod],
+        at,
+        ..Observation::default()
+    };
+    use crate::observation::Happening as H;
+    world.observe(1, &seen(H::PodsAdded, pod(None), 1));
+    world.observe(2, &seen(H::SandboxCreated, pod(Some("a")), 2));
+    assert_eq!(world.key_of(&pod(None)), Some(PodKey("a".to_owned())), "the uid came later");
+    assert_eq!(world.pod(&PodKey("a".to_owned())).unwrap().added, Some(1));
+    world.observe(3, &seen(H::PodsDeleted, pod(None), 3));
+    world.observe(4, &seen(H::PodsRemoved, pod(None), 4));
+    let told = world.observe(5, &seen(H::PodsAdded, pod(None), 5));
+    assert!(told.iter().any(|it| it.what == MomentKind::PodAdded), "{told:?}");
+    world.observe(6, &seen(H::SandboxCreated, pod(Some("b")), 6));
+    world.observe(7, &seen(H::SandboxRemoved, pod(Some("a")), 7));
+    assert_eq!(world.key_of(&pod(None)), Some(PodKey("b".to_owned())), "late lines change nothing");
+    assert!(world.pod(&PodKey("a".to_owned())).unwrap().is_ending());
+    assert!(!world.pod(&PodKey("b".to_owned())).unwrap().is_ending());
+}
+
+#[test]
+fn pods_beyond_the_bound_go_those_that_are_gone_first() {
+    let mut world = World::default();
+    for number in 0..limits::WORLD_PODS + 5 {
+        let pod = observation::Pod { uid: Some(format!("uid-{number}")), ..Default::default() };
+        let is_gone = number == 7;
+        let (_, state) = world.entry(&pod, 1).unwrap();
+        state.gone = is_gone.then_some(1);
+    }
+    assert_eq!(world.pods.len(), limits::WORLD_PODS);
+    assert!(!world.pods.contains_key("uid-7"), "gone goes first");
+    assert!(!world.pods.contains_key("uid-0"), "then what was not mentioned for longest");
+    assert!(world.pods.contains_key(&format!("uid-{}", limits::WORLD_PODS + 4)));
+}
