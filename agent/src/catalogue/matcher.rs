@@ -245,8 +245,15 @@ impl Catalogue {
         if entry.cause.role == Role::Wrapper {
             return None;
         }
-        let fit = entry.rule.fit(query.step, query.reason);
         let needles = self.needles.of.get(number)?;
+        // Most causes have no needle in what was said: they cost no more than this.
+        let is_said = |needle: &usize| {
+            groups.iter().any(|group| group.found.get(*needle).is_some_and(Option::is_some))
+        };
+        if !needles.iter().any(|needles| needles.first().is_none_or(is_said)) {
+            return None;
+        }
+        let fit = entry.rule.fit(query.step, query.reason);
         entry
             .rule
             .alternatives

@@ -44,10 +44,7 @@ fn found(
         signals.iter().find(|(signal, _)| signal == asked).map(|(_, holds)| *holds)
     };
     let verdicts = catalogue.find(&query, &known);
-    verdicts
-        .iter()
-        .map(|verdict| (verdict.cause.id.clone(), percent(verdict.confidence)))
-        .collect()
+    verdicts.iter().map(|verdict| (verdict.cause.id.clone(), percent(verdict.confidence))).collect()
 }
 
 fn percent(confidence: f32) -> u32 {
