@@ -10,6 +10,7 @@ use super::{BAD_CONFIGURATION, DONE, FAILED, complain, say};
 use crate::{config, node, source::journal, telemetry};
 
 mod destination;
+mod evidence;
 mod folder;
 mod here;
 
@@ -119,6 +120,7 @@ fn findings(loaded: &config::Loaded) -> Vec<Finding> {
             "raise the limit of processes (ulimit -u, pids.max of the cgroup)",
         )),
     }
+    findings.extend(evidence::look(&loaded.config));
     findings.extend(destination::look(&loaded.config.export, &loaded.environment));
     findings
 }

@@ -37,6 +37,23 @@ pub fn read(root: &Path, instance: &Instance) -> Result<Cgroup, String> {
     })
 }
 
+/// 1 or 2, where cgroups are mounted at all.
+#[must_use]
+pub fn version(root: &Path) -> Option<u8> {
+    Hierarchies::of(root).map(|hierarchies| hierarchies.version())
+}
+
+/// Whether the kubelet's cgroups are seen: in a pod mostly only its own are.
+#[must_use]
+pub fn has_pods(root: &Path) -> bool {
+    let hierarchy = match Hierarchies::of(root) {
+        Some(Hierarchies::V2(root)) => root,
+        Some(Hierarchies::V1 { memory, .. }) => memory,
+        None => return false,
+    };
+    !roots(&hierarchy).is_empty()
+}
+
 /// Where controllers keep their files.
 enum Hierarchies {
     /// All in one.
@@ -97,15 +114,10 @@ fn is_id(text: &str) -> bool {
 /// Both may lie below a folder of the kubelet's own (`--cgroup-root`, kind), whose name systemd then
 /// repeats in front of every other.
 fn pod(hierarchy: &Path, uid: &str) -> Option<PathBuf> {
-    let is_root = |name: &str| name == "kubepods" || name.ends_with("kubepods.slice");
     let systemd = format!("-pod{}.slice", uid.replace('-', "_"));
     let cgroupfs = format!("pod{uid}");
     let is_pod = |name: &str| name == cgroupfs || name.ends_with(&systemd);
-    let mut roots: Vec<PathBuf> = folders(hierarchy, &is_root);
-    if roots.is_empty() {
-        let above = folders(hierarchy, &|name| name.contains("kube"));
-        roots = above.iter().flat_map(|folder| folders(folder, &is_root)).collect();
-    }
+    let roots = roots(hierarchy);
     let in_root = roots.iter().flat_map(|root| folders(root, &is_pod)).next();
     in_root.or_else(|| {
         let is_class = |name: &str| name.contains("burstable") || name.contains("besteffort");
@@ -113,6 +125,17 @@ fn pod(hierarchy: &Path, uid: &str) -> Option<PathBuf> {
         let mut pods = classes.flat_map(|class| folders(&class, &is_pod));
         pods.next()
     })
+}
+
+/// The kubelet's own, at the top or in a folder that is the kubelet's.
+fn roots(hierarchy: &Path) -> Vec<PathBuf> {
+    let is_root = |name: &str| name == "kubepods" || name.ends_with("kubepods.slice");
+    let roots = folders(hierarchy, &is_root);
+    if !roots.is_empty() {
+        return roots;
+    }
+    let above = folders(hierarchy, &|name| name.contains("kube"));
+    above.iter().flat_map(|folder| folders(folder, &is_root)).collect()
 }
 
 /// `<id>`, `cri-containerd-<id>.scope`, `crio-<id>.scope`, `docker-<id>.scope`; not conmon's.

@@ -2,7 +2,11 @@
 //! fact at once and is dropped: no store, no value of an environment variable. While the API server
 //! is away what was told before holds; when it is back, a list says what is gone. Judges nothing.
 
-use std::{path::PathBuf, pin::pin, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -96,18 +100,23 @@ pub fn spawn(config: Config, facts: mpsc::Sender<Dated>) -> Handle {
     Handle { task, state }
 }
 
+/// Whether there is an API server to ask: a kubeconfig, or the pod's own service account.
+#[must_use]
+pub fn is_reachable_by(kubeconfig: Option<&Path>) -> bool {
+    kubeconfig.is_some() || std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
 /// Lists at most one pod of this node: whether it may be done at all.
 ///
 /// # Errors
 /// One clause for humans.
 pub async fn reach(config: &Config) -> Result<String, String> {
     let client = client(config).await?;
-    let address = client.default_namespace().to_owned();
     let pods: Api<Pod> = Api::all(client);
     let fields = format!("spec.nodeName={}", config.node);
     let params = ListParams::default().fields(&fields).match_any().limit(1);
     pods.list(&params).await.map_err(|error| clause(&error))?;
-    Ok(format!("pods of {} may be listed (namespace {address})", config.node))
+    Ok(format!("pods of {} may be listed", config.node))
 }
 
 async fn client(config: &Config) -> Result<Client, String> {
@@ -143,8 +152,7 @@ struct Closed;
 impl View {
     /// Again and again with a client of its own: certificates and tokens may be others by then.
     async fn follow(&mut self) {
-        let is_elsewhere = std::env::var_os("KUBERNETES_SERVICE_HOST").is_none();
-        if self.config.kubeconfig.is_none() && is_elsewhere {
+        if !is_reachable_by(self.config.kubeconfig.as_deref()) {
             let why = "not in a pod, and kubernetes.kubeconfig names no file".to_owned();
             tracing::info!(why, "the API server is not asked: roles and mounts stay unknown");
             self.told.send_replace(State::Nowhere(why));
