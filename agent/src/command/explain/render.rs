@@ -69,6 +69,12 @@ pub(super) fn text(explained: &Explained, advice: &[Advice], look: Look) -> Stri
     }
     if !incidents.is_empty() {
         summary(&mut page, explained, &incidents, clock);
+    } else if explained.failures > 0 {
+        page.line(&format!(
+            "nothing to show: {} failed attempts in {} lines healed by themselves, or the filters \
+             leave them out",
+            explained.failures, explained.lines
+        ));
     }
     page.finish()
 }
