@@ -12,10 +12,11 @@ use crate::source::paste::unpacked;
 
 /// Where the logs are.
 #[derive(Debug)]
-pub(super) struct PodLogs {
-    root: PathBuf,
+pub(super) enum PodLogs {
+    /// Somebody's copy.
+    Folder(PathBuf),
     /// Ours: removed with this.
-    unpacked: Option<Temporary>,
+    Unpacked(Temporary),
 }
 
 /// Stands in for a uid that nobody told: folders of pods have one in their name.
@@ -26,16 +27,19 @@ impl PodLogs {
     /// What the file system says, or what is wrong with the archive.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if fs::metadata(path)?.is_dir() {
-            return Ok(Self { root: root_below(path), unpacked: None });
+            return Ok(Self::Folder(root_below(path)));
         }
         let folder = Temporary::make("logs")?;
         unpack(fs::File::open(path)?, folder.path())?;
-        Ok(Self { root: folder.path().to_owned(), unpacked: Some(folder) })
+        Ok(Self::Unpacked(folder))
     }
 
     /// The folder of pods' folders.
     pub(super) fn root(&self) -> &Path {
-        &self.root
+        match self {
+            Self::Folder(root) => root,
+            Self::Unpacked(folder) => folder.path(),
+        }
     }
 
     /// The log of a must-gather: the instance before, else the one that is there.
@@ -46,18 +50,12 @@ impl PodLogs {
             return None;
         }
         let container = &instance.container;
-        let logs = self.root.join("namespaces").join(namespace).join("pods").join(name);
+        let logs = self.root().join("namespaces").join(namespace).join("pods").join(name);
         let logs = logs.join(container).join(container).join("logs");
         ["previous.log", "current.log"]
             .into_iter()
             .map(|file| logs.join(file))
             .find(|path| fs::symlink_metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0))
-    }
-
-    /// Whether it is ours to remove.
-    #[cfg(test)]
-    pub(super) const fn is_unpacked(&self) -> bool {
-        self.unpacked.is_some()
     }
 }
 
@@ -242,7 +240,7 @@ mod tests {
             ("mg/namespaces/shop/pods/web-0/app/app/logs/previous.log", "2026-11-22T10:00:00Z x\n"),
         ]);
         let logs = PodLogs::open(file.path()).unwrap();
-        assert!(logs.is_unpacked());
+        assert!(matches!(logs, PodLogs::Unpacked(_)));
         let root = logs.root().to_owned();
         assert_eq!(fs::read_to_string(root.join(pod).join("app/3.log")).unwrap(), "said");
         assert!(!root.join("README").exists() && !root.join("../escaped_a_b").exists());

@@ -265,9 +265,12 @@ impl<'o> Run<'o> {
         let Some(mut seen) = Observation::from_message(&joined.message, line, times) else {
             return;
         };
-        if seen.kind == Kind::SyncFailure {
-            self.told.insert(key_of(&seen));
+        if seen.kind == Kind::SyncFailure && self.told.len() < crate::limits::IDENTITIES {
+            // Reports may name less than lines do: the pod alone, or nothing.
+            let (namespace, name) = key_of(&seen);
             self.told.insert((String::new(), String::new()));
+            self.told.insert((String::new(), name.clone()));
+            self.told.insert((namespace, name));
         }
         if let Some(uid) = &seen.pod.uid {
             self.learn(seen.pod.namespace.as_deref(), seen.pod.name.as_deref(), uid.clone());

@@ -61,7 +61,7 @@ impl Document {
             b'L' | b'N' | b'T' | b'F' | b'C' if is_table_head(line) => {
                 Some((Self::Table, Going::On))
             }
-            b'A'..=b'Z' if verbose_time(line).is_some() => Some((Self::Verbose, Going::On)),
+            b'A'..=b'Z' if is_verbose(line) => Some((Self::Verbose, Going::On)),
             b'E' if line.trim_end() == "Events:" => {
                 Some((Self::Describe(Section { in_events: true }), Going::On))
             }
@@ -215,16 +215,28 @@ fn is_other(line: &str) -> bool {
 }
 
 /// `Sun 2026-11-22 22:52:21.823257 UTC [s=…;i=…`
-pub(super) fn verbose_time(line: &str) -> Option<Micros> {
-    let (head, ids) = line.lines().next()?.split_once(" [s=")?;
+fn is_verbose(line: &str) -> bool {
+    line.split_once(" [s=").is_some_and(|(head, ids)| {
+        let date = head.split_once(' ').map(|(_weekday, date)| date);
+        ids.contains(";i=") && date.is_some_and(|date| Stamp::read_civil(date).is_some())
+    })
+}
+
+/// When the entry was received. Its head says it to the microsecond but in a zone that only UTC
+/// tells; else the writer's own time stands among the fields.
+pub(super) fn verbose_time(text: &str) -> Option<Micros> {
+    let (head, _) = text.lines().next()?.split_once(" [s=")?;
     let (_weekday, date) = head.split_once(' ')?;
     let (stamp, zone) = Stamp::read_civil(date)?;
+    if zone.trim() != "UTC" {
+        let source = text
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix("_SOURCE_REALTIME_TIMESTAMP="))?;
+        return source.trim().parse().ok();
+    }
     let Stamp::Civil { year, month, day, hour, minute, second, nanos, .. } = stamp else {
         return None;
     };
     let offset_seconds = Some(0);
-    let stamp = Stamp::Civil { year, month, day, hour, minute, second, nanos, offset_seconds };
-    // Entries of another zone say their time in a field of their own.
-    let is_utc = zone.trim() == "UTC";
-    (ids.contains(";i=") && is_utc).then(|| stamp.epoch_micros()).flatten()
+    Stamp::Civil { year, month, day, hour, minute, second, nanos, offset_seconds }.epoch_micros()
 }
