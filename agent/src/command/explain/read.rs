@@ -77,7 +77,7 @@ pub struct Explained {
     pub facts: u64,
     /// The newest time in the input, where it is an instant.
     pub now: Option<Micros>,
-    /// The same by the log's own clock.
+    /// The same by the log's own clock; `None` where nothing in the input has a time.
     pub end: Option<Micros>,
     /// The input says year and zone somewhere: times may be stated in UTC.
     pub is_dated: bool,
@@ -122,7 +122,7 @@ pub fn explain(inputs: Vec<NamedInput>, options: &Options) -> Explained {
     for (place, input) in (0_u64..).zip(inputs) {
         let written = input.written.or(options.at).unwrap_or(UNDATED);
         match Paste::new(input.bytes, written, options.at) {
-            Ok(paste) => readings.push(Reading::new(paste, place)),
+            Ok(paste) => readings.push(Reading::new(paste, place, written)),
             Err(error) => run.unread(place, &error),
         }
     }
@@ -152,6 +152,8 @@ struct Reading {
     join: Join,
     times: Times,
     place: u64,
+    /// What dates a line that nothing else dates.
+    written: Micros,
     /// Time of the newest line so far.
     at: Micros,
     /// Something in it was understood.
@@ -160,17 +162,27 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(paste: Paste, place: u64) -> Self {
+    fn new(paste: Paste, place: u64, written: Micros) -> Self {
         let (join, times) = (Join::new(), Times::default());
-        Self { paste, join, times, place, at: Micros::MIN, is_known: false, is_over: false }
+        Self {
+            paste,
+            join,
+            times,
+            place,
+            written,
+            at: Micros::MIN,
+            is_known: false,
+            is_over: false,
+        }
     }
 
     fn step(&mut self, run: &mut Run<'_>) -> io::Result<()> {
-        let Self { paste, join, times, place, at, is_known, .. } = self;
+        let Self { paste, join, times, place, written, at, is_known, .. } = self;
         let before = run.understood();
         let next = paste.next(&mut |part| match part {
             Part::Line(line) => {
                 *at = line.at.max(*at);
+                run.is_clocked |= line.at != *written;
                 if !*is_known {
                     run.said((*place, false), line.dated.then_some(line.at), line.text);
                 }
@@ -210,6 +222,8 @@ struct Run<'o> {
     sequence: Vec<String>,
     out: Output,
     clock: Option<Micros>,
+    /// Something in the input has a time.
+    is_clocked: bool,
     explained: Explained,
 }
 
@@ -230,6 +244,7 @@ impl<'o> Run<'o> {
             sequence: Vec::new(),
             out: Output::default(),
             clock: None,
+            is_clocked: false,
             explained,
         }
     }
@@ -365,6 +380,12 @@ impl<'o> Run<'o> {
                     return;
                 }
                 seen.pod.uid = seen.pod.uid.or_else(|| self.uids.get(&key).cloned());
+                if seen.pod.name.is_none() && seen.pod.uid.is_none() {
+                    seen.pod.name = Some(NO_POD.to_owned());
+                }
+                if seen.pod.namespace.is_none() {
+                    seen.pod.namespace = Some(NO_NAMESPACE.to_owned());
+                }
                 (seen.at, seen.received) = (seen.at.max(1), at);
                 Input::Observed(seen)
             }
@@ -421,12 +442,14 @@ impl<'o> Run<'o> {
         if let Some(end) = end {
             self.feed(end, Input::End);
         }
+        self.is_clocked |= self.explained.is_dated;
         let mut explained = self.explained;
-        explained.end = end;
+        explained.end = end.filter(|_| self.is_clocked);
         explained.now = end.filter(|_| explained.is_dated);
         explained.failures = self.engine.map_or(0, |engine| engine.counters().failures);
         for id in self.sequence {
-            if let Some(mut incident) = self.incidents.remove(&id) {
+            if let Some(incident) = self.incidents.remove(&id) {
+                let mut incident = unnamed(incident);
                 named(&mut incident, &self.names);
                 explained.incidents.push(incident);
             }
@@ -446,6 +469,28 @@ fn settings(node: String) -> diagnosis::Settings {
 fn key_of(seen: &Observation) -> (String, String) {
     let of = |text: &Option<String>| text.clone().unwrap_or_default();
     (of(&seen.pod.namespace), of(&seen.pod.name))
+}
+
+/// A fragment names no pod, yet something has to carry its failure.
+const NO_POD: &str = "unnamed-pod";
+const NO_NAMESPACE: &str = "unnamed-namespace";
+
+/// Takes the names back that stood in for missing ones; commands then say what is to be put in.
+fn unnamed(incident: Incident) -> Incident {
+    let stands_in = |pod: &crate::incident::Pod| {
+        pod.namespace.as_deref() == Some(NO_NAMESPACE) || pod.name.as_deref() == Some(NO_POD)
+    };
+    if !incident.pods.iter().any(stands_in) {
+        return incident;
+    }
+    let json = serde_json::to_string(&incident).unwrap_or_default();
+    let json = json.replace(NO_POD, "<pod>").replace(NO_NAMESPACE, "<namespace>");
+    let mut incident = serde_json::from_str(&json).unwrap_or(incident);
+    for pod in &mut incident.pods {
+        pod.name = pod.name.take().filter(|name| name != "<pod>");
+        pod.namespace = pod.namespace.take().filter(|name| name != "<namespace>");
+    }
+    incident
 }
 
 /// The line's number with its input's place above it.

@@ -121,8 +121,14 @@ fn one(page: &mut Page, incident: &Incident, clock: Clock) {
     for link in &incident.chain {
         page.field("because", &plain(link));
     }
-    for evidence in &incident.evidence {
-        page.field("proof", &quoted(evidence));
+    for (at, evidence) in incident.evidence.iter().enumerate() {
+        // A report and its Event are one line of the paste.
+        let is_told = incident.evidence.iter().take(at).any(|other| {
+            other.line.is_some() && (other.line, &other.file) == (evidence.line, &evidence.file)
+        });
+        if !is_told {
+            page.field("proof", &quoted(evidence));
+        }
     }
     for text in &incident.contradictions {
         page.field("but", &plain(text));
@@ -160,7 +166,7 @@ fn end(page: &mut Page, incident: &Incident, clock: Clock) {
             page.field("runbook", &plain(runbook));
         }
     }
-    if let Some(retry) = incident.next_retry {
+    if let Some(retry) = incident.next_retry.filter(|_| clock.now.is_some()) {
         let why = incident.next_retry_why.as_deref().map(|why| format!(" ({})", plain(why)));
         page.field("retry", &format!("{}{}", clock.of(retry), why.unwrap_or_default()));
     }
@@ -218,7 +224,7 @@ fn headline(page: &mut Page, incident: &Incident, clock: Clock) {
     };
     page.headline((state, shade), &scope, &plain(&incident.cause.title), confidence);
     let mut told = format!("{} ({})", incident.cause.id, incident.cause.class);
-    if let Some(first) = incident.first_seen {
+    if let Some(first) = incident.first_seen.filter(|_| clock.now.is_some()) {
         let until = incident.resolved_at.or(clock.now);
         let open = until.map(|until| lasting(until.saturating_sub(first)));
         let word = if incident.resolved_at.is_some() { "lasted" } else { "open for" };

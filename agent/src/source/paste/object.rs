@@ -37,7 +37,11 @@ pub(super) fn yaml(text: &str, number: u64, sink: Sink<'_>) -> bool {
 /// Reads an object, whatever it is.
 pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
     if let Some(items) = value.get("items").and_then(Value::as_array).or(value.as_array()) {
-        items.iter().for_each(|item| read(item, number, "", sink));
+        let mut lines = Lines { rest: source, number };
+        for item in items {
+            let line = text(item, &["metadata", "name"]).map(|name| lines.of(&name));
+            read(item, line.unwrap_or(number), "", sink);
+        }
         return;
     }
     if let (Some(kind), Some(object)) = (text(value, &["type"]), value.get("object")) {
@@ -58,6 +62,24 @@ pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
             read_pod(&whole, number, source, sink);
         }
         None => {}
+    }
+}
+
+/// Where the items of a list stand: their names come in their order.
+struct Lines<'t> {
+    rest: &'t str,
+    number: u64,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, name: &str) -> u64 {
+        let Some(found) = memchr::memmem::find(self.rest.as_bytes(), name.as_bytes()) else {
+            return self.number;
+        };
+        let (before, rest) = self.rest.split_at_checked(found).unwrap_or(("", self.rest));
+        self.number += memchr::memchr_iter(b'\n', before.as_bytes()).count() as u64;
+        self.rest = rest;
+        self.number
     }
 }
 
