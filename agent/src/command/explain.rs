@@ -11,6 +11,7 @@ use crate::incident::Incident;
 use crate::source::Micros;
 
 mod advice;
+mod answer;
 mod order;
 mod pod_logs;
 mod read;
@@ -18,7 +19,8 @@ mod render;
 mod words;
 
 pub use advice::{Advice, Peaks};
-pub use read::{Explained, NamedInput, Options, explain};
+pub use answer::{Explained, NamedInput, Options};
+pub use read::explain;
 
 /// Explain pasted logs: what fails, why, what shows it, and what to do next.
 ///
