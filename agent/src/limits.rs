@@ -54,6 +54,26 @@ pub const IDENTITIES: usize = 4096;
 /// Failures that are being counted: every container of a full node with several messages each.
 pub const SERIES: usize = 1024;
 
+/// Of a normalised message: more would be the application's own words.
+pub const NORM_BYTES: usize = 200;
+
+/// Incidents and failures that may become one (design 7); what comes beyond is one incident of the
+/// node that counts.
+pub const INCIDENTS: usize = 1024;
+
+/// Pods of one incident that are told apart; the rest is counted. A node has 110 by default, and
+/// some are made for 500.
+pub const INCIDENT_PODS: usize = 512;
+
+/// Pods that one record or one view of an incident names.
+pub const INCIDENT_PODS_SHOWN: usize = 50;
+
+/// Pieces of evidence, links, controls and losses that one incident tells.
+pub const INCIDENT_LIST: usize = 16;
+
+/// One text in such a list: a quoted line is readable up to about this.
+pub const INCIDENT_TEXT_BYTES: usize = 512;
+
 // Outbox.
 
 /// Encoded records on disk: at 700 bytes each some 90,000, days of failures of a bad node, and

@@ -79,6 +79,35 @@ pub fn node_check(node: &str, name: &str, at: &str) -> [u8; 16] {
     Fields::new("node_check").text(Some(node)).text(Some(name)).text(Some(at)).finish()
 }
 
+/// An incident is named by its key and the time of its first failure.
+#[must_use]
+pub fn incident(node: &str, key: &str, first_seen: &str) -> [u8; 16] {
+    Fields::new("incident").text(Some(node)).text(Some(key)).text(Some(first_seen)).finish()
+}
+
+/// A word about an incident is named by the incident, its state, and how many words came before.
+#[must_use]
+pub fn incident_record(id: [u8; 16], state: &str, turn: u64) -> [u8; 16] {
+    Fields::new("incident_record").bytes(Some(&id)).text(Some(state)).number(Some(turn)).finish()
+}
+
+/// The same fault has the same fingerprint on every node: cause, family of the step, and the
+/// normalised message or, for what an application did, the exit code.
+#[must_use]
+pub fn fingerprint(
+    cause: &str,
+    family: &str,
+    norm: Option<&str>,
+    exit_code: Option<i32>,
+) -> [u8; 16] {
+    Fields::new("fingerprint")
+        .text(Some(cause))
+        .text(Some(family))
+        .text(norm)
+        .text(exit_code.map(|code| code.to_string()).as_deref())
+        .finish()
+}
+
 /// field := 0x00 (absent) | 0x01 length:u32be bytes; numbers are 8 bytes, big-endian
 struct Fields(Sha256);
 

@@ -1,0 +1,437 @@
+//! All incidents and the failures that may become one: finds the one that a failure belongs to,
+//! tells each change once, keeps the bound, survives restarts. Owns no rule of a single incident
+//! (`incident`), of causes (`cause`) or of proof (`recovery`).
+
+mod failing;
+mod healing;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    Output, Settings,
+    build::{self, Surroundings},
+    incident::{Entry, Told, Trigger},
+    judging,
+    key::{self, Family},
+    recovery::Ladder,
+    world::{PodKey, World},
+};
+use crate::{
+    catalogue::{self, Catalogue},
+    incident::{Incident, State},
+    limits,
+    observation::time,
+    source::{Loss, Micros},
+};
+
+/// What incidents are judged and told with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ground<'a> {
+    pub(super) world: &'a World,
+    pub(super) catalogue: &'a Arc<Catalogue>,
+    pub(super) settings: &'a Settings,
+    pub(super) around: Surroundings<'a>,
+}
+
+/// The set.
+#[derive(Debug, Default)]
+pub(super) struct Incidents {
+    entries: BTreeMap<u64, Entry>,
+    by_pod: BTreeMap<String, BTreeSet<u64>>,
+    by_workload: BTreeMap<String, BTreeSet<u64>>,
+    dues: BTreeSet<(Micros, u64)>,
+    changed: BTreeSet<u64>,
+    /// Number of the newest entry.
+    pub(super) last: u64,
+    /// Engine time of the kubelet's newest word.
+    pub(super) kubelet_heard: Micros,
+    /// Failures without a place of their own: counted in one incident of the node.
+    pub(super) folded: u64,
+}
+
+impl Incidents {
+    /// The present ones as they leave.
+    pub(super) fn present<'a>(
+        &'a self,
+        world: &'a World,
+    ) -> impl Iterator<Item = Incident> + use<'a> {
+        self.entries
+            .values()
+            .filter(|entry| entry.opened.is_some())
+            .map(move |entry| entry.view(world))
+    }
+
+    /// The newest entry of the pod that `fits`.
+    fn find(&self, key: &PodKey, fits: impl Fn(&Entry) -> bool) -> Option<u64> {
+        let numbers = self.by_pod.get(&key.0)?;
+        numbers
+            .iter()
+            .rev()
+            .copied()
+            .find(|number| self.entries.get(number).is_some_and(|entry| entry.can_fail() && fits(entry)))
+    }
+
+    /// Adds an entry. Beyond the bound, what ended first goes; if none has ended, `None`.
+    fn add(&mut self, entry: Entry) -> Option<u64> {
+        if self.entries.len() >= limits::INCIDENTS {
+            let ended = self
+                .entries
+                .iter()
+                .filter(|(_, entry)| entry.ended.is_some())
+                .min_by_key(|(_, entry)| entry.ended)
+                .map(|(&number, _)| number);
+            let Some(ended) = ended else {
+                self.folded += 1;
+                return None;
+            };
+            self.remove(ended);
+        }
+        self.last += 1;
+        let number = self.last;
+        self.entries.insert(number, entry);
+        self.index(number);
+        Some(number)
+    }
+
+    fn index(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        for member in entry.members.iter().filter(|member| !member.key.is_empty()) {
+            self.by_pod.entry(member.key.clone()).or_default().insert(number);
+        }
+        if let Some(workload) = &entry.workload {
+            self.by_workload.entry(workload.clone()).or_default().insert(number);
+        }
+        if let Some(due) = entry.due {
+            self.dues.insert((due, number));
+        }
+        self.changed.insert(number);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&number)?;
+        for member in &entry.members {
+            if let Some(numbers) = self.by_pod.get_mut(&member.key) {
+                numbers.remove(&number);
+                if numbers.is_empty() {
+                    self.by_pod.remove(&member.key);
+                }
+            }
+        }
+        if let Some(workload) = &entry.workload
+            && let Some(numbers) = self.by_workload.get_mut(workload)
+        {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_workload.remove(workload);
+            }
+        }
+        if let Some(due) = entry.due {
+            self.dues.remove(&(due, number));
+        }
+        self.changed.insert(number);
+        Some(entry)
+    }
+
+    /// When the next of them is due.
+    pub(super) fn next_due(&self) -> Option<Micros> {
+        self.dues.first().map(|(due, _)| *due)
+    }
+
+    /// Fires what is due first, at or before `now`.
+    pub(super) fn fire(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let Some(&(due, number)) = self.dues.first().filter(|(due, _)| *due <= now) else { return };
+        self.dues.remove(&(due, number));
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.due = None;
+        }
+        self.settle(number, due, ground, out);
+    }
+
+    /// What could not be read: nothing is proven by what may be missing.
+    pub(super) fn lost(&mut self, loss: &Loss) {
+        let when = match (loss.from, loss.to) {
+            (Some(from), Some(to)) => format!(" between {} and {}", time::utc(from), time::utc(to)),
+            _ => String::new(),
+        };
+        let lines = loss.lines.map_or("an unknown number of".to_owned(), |lines| lines.to_string());
+        let text = format!("{lines} lines of {} are missing{when}", loss.component);
+        for (number, entry) in &mut self.entries {
+            let overlaps = loss.to.is_none_or(|to| to >= entry.first_seen);
+            if overlaps && entry.is_live() && entry.loss.len() < limits::INCIDENT_LIST {
+                entry.loss.push(text.clone());
+                self.changed.insert(*number);
+            }
+        }
+    }
+
+    /// Judges the entry anew. What changed is told by `settle`.
+    fn judge(&mut self, number: u64, ground: Ground<'_>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        judging::judge(entry, ground);
+        let judged = &entry.judgement;
+        entry.ladder = Ladder::of(
+            entry.family,
+            &judged.cause.class,
+            &judged.cause.id,
+            entry.reason.as_deref(),
+        );
+        let message = entry.trigger.message();
+        entry.fingerprint = key::fingerprint(judged, entry.family, message);
+        self.changed.insert(number);
+    }
+
+    /// Judges what is known of a pod anew: a fact about it came.
+    pub(super) fn review(
+        &mut self,
+        now: Micros,
+        key: &PodKey,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        let numbers: Vec<u64> = self.by_pod.get(&key.0).into_iter().flatten().copied().collect();
+        for number in numbers {
+            if self.entries.get(&number).is_some_and(Entry::is_live) {
+                self.judge(number, ground);
+                self.settle(number, now, ground, out);
+            }
+        }
+    }
+
+    /// Brings one entry to where it stands now, tells what changed, and sets its next timer.
+    fn settle(&mut self, number: u64, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let Some(number) = self.merge(number, now, ground, out) else { return };
+        let heard = self.kubelet_heard;
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        let settings = &ground.settings.recovery;
+        let climb_due = entry.climb(now, ground.world, settings);
+        let mut dues: Vec<Micros> = climb_due.into_iter().collect();
+        if entry.opened.is_none() {
+            let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
+            let has_pods = entry.node_key.is_none();
+            if entry.is_healed() || (is_gone && has_pods) {
+                self.remove(number);
+                return;
+            }
+            if !can_open(entry) {
+                // It waits for a better judgement, and is forgotten with the silent ones.
+                dues.push(now.saturating_add(time::micros(settings.stale_after)));
+                if now.saturating_sub(entry.failed) >= time::micros(settings.stale_after) {
+                    self.remove(number);
+                    return;
+                }
+            } else {
+                let opens = entry.opens_at(settings, ground.world);
+                if opens <= now {
+                    entry.opened = Some(now);
+                } else {
+                    dues.push(opens);
+                }
+            }
+        }
+        if entry.opened.is_some() {
+            entry.advance(now, settings, heard);
+            if entry.is_live() {
+                dues.push(entry.silent_at(settings, heard).max(now.saturating_add(1)));
+            }
+            let flap_end = entry.failed.saturating_add(time::micros(settings.flap_window));
+            if entry.state == State::Flapping && flap_end > now {
+                dues.push(flap_end);
+            }
+            if let Some(ended) = entry.ended {
+                let forget = ended.saturating_add(time::micros(settings.flap_window));
+                if forget <= now {
+                    self.remove(number);
+                    return;
+                }
+                dues.push(forget);
+            }
+            tell(entry, now, ground, out);
+            if entry.is_live() {
+                dues.push(entry.announced.saturating_add(time::micros(settings.announce_every)));
+            }
+        }
+        self.set_due(number, dues.into_iter().filter(|due| *due > now).min());
+    }
+
+    fn set_due(&mut self, number: u64, due: Option<Micros>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if let Some(before) = entry.due {
+            self.dues.remove(&(before, number));
+        }
+        entry.due = due;
+        if let Some(due) = due {
+            self.dues.insert((due, number));
+        }
+        self.changed.insert(number);
+    }
+
+    /// Two pods of one workload with the same cause are one incident: the older one's id stays.
+    /// Returns the number of the one that is left.
+    fn merge(
+        &mut self,
+        number: u64,
+        now: Micros,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) -> Option<u64> {
+        let entry = self.entries.get(&number)?;
+        let workload = entry.workload.as_ref().filter(|_| entry.is_live());
+        let Some(workload) = workload else { return Some(number) };
+        let siblings = self.by_workload.get(workload);
+        let other = siblings.into_iter().flatten().copied().find(|other| {
+            *other != number
+                && self.entries.get(other).is_some_and(|other| other.is_live() && same(other, entry))
+        });
+        let Some(other) = other else { return Some(number) };
+        let (older, newer) = (number.min(other), number.max(other));
+        let mut taken = self.remove(newer)?;
+        let older_entry = self.entries.get_mut(&older)?;
+        if taken.told.is_some() {
+            let id = super::incident::hex(older_entry.id);
+            taken.end(State::Superseded, now);
+            taken.note = Some(format!("it is part of incident {id}"));
+            taken.parent = Some(older_entry.id);
+            tell(&mut taken, now, ground, out);
+        }
+        older_entry.absorb(taken);
+        self.index(older);
+        Some(older)
+    }
+
+    /// As if time went on until everything that is known was told: what failed and was not proven
+    /// healed is shown.
+    pub(super) fn finish(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let numbers: Vec<u64> = self.entries.keys().copied().collect();
+        for number in numbers {
+            self.judge(number, ground);
+            if let Some(entry) = self.entries.get_mut(&number)
+                && entry.opened.is_none()
+                && can_open(entry)
+            {
+                let settings = &ground.settings.recovery;
+                entry.climb(now, ground.world, settings);
+                let is_slow_start = entry.family == Family::Ready;
+                if !entry.is_healed() && !is_slow_start {
+                    entry.opened = Some(now);
+                }
+            }
+            self.settle(number, now, ground, out);
+        }
+        out.incidents.extend(self.present(ground.world));
+    }
+
+    pub(super) fn changes(&mut self, sink: &mut dyn FnMut(u64, Option<&Entry>)) {
+        for number in std::mem::take(&mut self.changed) {
+            sink(number, self.entries.get(&number));
+        }
+    }
+
+    pub(super) fn restore(&mut self, number: u64, entry: Entry) {
+        self.last = self.last.max(number);
+        self.entries.insert(number, entry);
+        self.index(number);
+        self.changed.remove(&number);
+    }
+}
+
+/// It may be told at all: not a wrapper, not a symptom of something that is told anyway, not what is
+/// explained only when asked.
+fn can_open(entry: &Entry) -> bool {
+    entry.judgement.rank != catalogue::Role::Benign
+        && !(entry.node_key.is_some() && entry.judgement.cause.id == "unclassified")
+}
+
+/// Replicas that fail alike.
+fn same(one: &Entry, other: &Entry) -> bool {
+    let container = |entry: &Entry| {
+        entry.members.first().and_then(|member| member.container.clone())
+    };
+    one.family == other.family
+        && one.judgement.cause.id == other.judgement.cause.id
+        && container(one) == container(other)
+        && one.volume == other.volume
+        && (one.judgement.cause.id != judging::UNCLASSIFIED
+            || one.fingerprint == other.fingerprint)
+}
+
+/// One record for each change, one an hour while it lasts; the view with each.
+fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
+    let settings = &ground.settings.recovery;
+    let is_flapping = entry.state == State::Flapping;
+    let said = Told {
+        state: entry.state,
+        // While it flaps, no rung and no cause is news.
+        rung: if is_flapping { 0 } else { entry.rung },
+        cause: if is_flapping { String::new() } else { entry.judgement.cause.id.clone() },
+    };
+    let every = time::micros(settings.announce_every);
+    let is_due = entry.is_live() && now.saturating_sub(entry.announced) >= every;
+    if entry.told.as_ref() == Some(&said) && !is_due {
+        return;
+    }
+    let is_news = entry.told.as_ref().is_none_or(|told| {
+        told.state != said.state && said.state != State::Recovering
+            || (told.cause != said.cause && !is_flapping)
+    });
+    let view = entry.view(ground.world);
+    let expires = entry.is_live().then(|| now.saturating_add(every.saturating_mul(2)));
+    let first = entry.members.first();
+    let record = build::incident(&build::Telling {
+        view: &view,
+        id: entry.id,
+        turn: entry.records,
+        at: now,
+        notify: is_news,
+        expires,
+        message: entry.trigger.message(),
+        attempt: entry.trigger.attempt.as_ref(),
+        spec: first.and_then(|member| ground.world.spec(&member.pod_key())),
+        world: ground.world,
+        around: ground.around,
+    });
+    out.records.push(record);
+    out.incidents.push(view);
+    entry.told = Some(said);
+    entry.records += 1;
+    entry.announced = now;
+}
+
+impl Trigger {
+    /// The text that is judged.
+    pub(super) fn message(&self) -> &str {
+        let attempt = self.attempt.as_ref().map(|attempt| attempt.failure.message.as_str());
+        attempt
+            .or_else(|| self.moment.as_ref().map(|moment| moment.evidence.text.as_str()))
+            .unwrap_or_default()
+    }
+}
+
+impl Entry {
+    /// Takes over the members of a replica's incident.
+    fn absorb(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.deaths += other.deaths;
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        self.began = self.began.min(other.began);
+        self.failed = self.failed.max(other.failed);
+        self.opened = self.opened.into_iter().chain(other.opened).min();
+        self.more_pods += other.more_pods;
+        for member in other.members {
+            let key = member.pod_key();
+            if self.member(&key, member.container.as_deref()).is_some() {
+                continue;
+            }
+            if self.members.len() < limits::INCIDENT_PODS {
+                self.members.push(member);
+            } else {
+                self.more_pods += 1;
+            }
+        }
+        self.loss.extend(other.loss);
+        self.loss.truncate(limits::INCIDENT_LIST);
+    }
+}

@@ -1,0 +1,401 @@
+//! What fails: finds the incident that a failed attempt, a death, a probe or a word about the node
+//! belongs to, or begins one.
+
+use super::{Ground, Incidents};
+use crate::{
+    diagnosis::{
+        Output,
+        attempt::Attempt,
+        identity,
+        incident::{Entry, Trigger},
+        judging,
+        key::{self, Family},
+        recovery::Ladder,
+        world::{Ended, Moment, MomentKind, PodKey},
+    },
+    incident::State,
+    observation::{self, time},
+    source::Micros,
+};
+
+/// What failed, in one form for lines and moments.
+#[derive(Debug)]
+struct Failure<'a> {
+    now: Micros,
+    at: Micros,
+    key: PodKey,
+    pod: observation::Pod,
+    container: Option<&'a str>,
+    family: Family,
+    node_key: Option<String>,
+    step: Option<&'a str>,
+    reason: Option<&'a str>,
+    message: &'a str,
+    trigger: Trigger,
+    /// It says more than that the kubelet waits.
+    is_telling: bool,
+}
+
+/// Steps whose error only says that volumes are awaited: they join whichever volume is known.
+const VOLUME_SYMPTOMS: [&str; 1] = ["WaitForVolumes"];
+
+/// Instances that ended this soon after a start of runtime or machine ended with it.
+const RESTART: Micros = 120_000_000;
+
+impl Incidents {
+    /// A failed attempt. Returns the id of its incident, or of what may become one.
+    pub(in crate::diagnosis) fn attempt(
+        &mut self,
+        now: Micros,
+        attempt: &Attempt,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) -> Option<[u8; 16]> {
+        let key = ground.world.key_of(&attempt.pod).or_else(|| key_of(&attempt.pod))?;
+        let failure = &attempt.failure;
+        let reason = failure.reason.as_deref();
+        let family = Family::of(&failure.step, reason);
+        let is_ending = ground.world.pod(&key).is_some_and(|pod| {
+            pod.deleting.is_some() || pod.gone.is_some()
+        });
+        let is_of_end =
+            matches!(family, Family::Terminate | Family::Eviction | Family::Admission);
+        if is_ending && !is_of_end {
+            let known = self.find(&key, |entry| entry.family == family);
+            return known.and_then(|number| self.entries.get(&number)).map(|entry| entry.id);
+        }
+        let container = attempt.container.as_deref().filter(|_| family.is_of_container());
+        let number = self.place(&key, container, family, attempt);
+        let is_telling = !key::is_waiting(reason)
+            && !VOLUME_SYMPTOMS.contains(&failure.step.as_str());
+        let failed = Failure {
+            now,
+            at: attempt.at,
+            key,
+            pod: attempt.pod.clone(),
+            container,
+            family,
+            node_key: None,
+            step: Some(&failure.step),
+            reason,
+            message: &failure.message,
+            trigger: Trigger { attempt: Some(attempt.clone()), moment: None },
+            is_telling,
+        };
+        let number = self.fail(number, failed, ground)?;
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.lines += 1;
+            if entry.volume.is_none() {
+                entry.volume.clone_from(&attempt.details.volume);
+            }
+            if attempt.details.image.is_some() {
+                entry.image.clone_from(&attempt.details.image);
+            }
+        }
+        self.judge(number, ground);
+        let id = self.entries.get(&number).map(|entry| entry.id);
+        self.settle(number, now, ground, out);
+        // It may have become part of another.
+        self.entries.get(&number).map(|entry| entry.id).or(id)
+    }
+
+    /// Where a failed attempt belongs among what is known of its pod.
+    fn place(
+        &self,
+        key: &PodKey,
+        container: Option<&str>,
+        family: Family,
+        attempt: &Attempt,
+    ) -> Option<u64> {
+        let is_mine = |entry: &Entry| {
+            entry.members.iter().any(|member| member.is(key, container))
+                && entry.node_key.is_none()
+        };
+        let reason = attempt.failure.reason.as_deref();
+        if key::is_waiting(reason) {
+            // The kubelet waits after whatever failed last.
+            let known = self.find(key, |entry| entry.family == family && is_mine(entry));
+            return known.or_else(|| {
+                self.find(key, |entry| {
+                    entry.family.is_of_container() && entry.is_live() && is_mine(entry)
+                })
+            });
+        }
+        let volume = attempt.details.volume.as_deref();
+        let is_symptom = VOLUME_SYMPTOMS.contains(&attempt.failure.step.as_str());
+        let found = self.find(key, |entry| {
+            let is_volume = family != Family::Volume
+                || is_symptom
+                || entry.volume.is_none()
+                || entry.volume.as_deref() == volume;
+            entry.family == family && is_mine(entry) && is_volume
+        });
+        // A sandbox that cannot be made is taken down again, which fails for the same reason.
+        found.or_else(|| {
+            (family == Family::Terminate).then(|| {
+                self.find(key, |entry| entry.family == Family::Sandbox && entry.is_live())
+            })?
+        })
+    }
+
+    /// Counts a failure, in the entry of that number or in a new one.
+    fn fail(&mut self, number: Option<u64>, failure: Failure<'_>, ground: Ground<'_>) -> Option<u64> {
+        let Some(number) = number else { return self.begin(failure, ground) };
+        let entry = self.entries.get_mut(&number)?;
+        let recovery = &ground.settings.recovery;
+        let (key, pod) = (&failure.key, &failure.pod);
+        entry.fail((failure.now, failure.at), (key, pod), failure.container, recovery);
+        let knows_more = entry.trigger.attempt.is_some() || entry.trigger.moment.is_some();
+        if failure.is_telling || !knows_more {
+            entry.trigger.attempt = failure.trigger.attempt.or(entry.trigger.attempt.take());
+            entry.trigger.moment = failure.trigger.moment.or(entry.trigger.moment.take());
+        }
+        // What is taken down because it could not be made failed at being made.
+        if failure.family == entry.family {
+            if let Some(step) = failure.step {
+                entry.step = Some(step.to_owned());
+                entry.reason = failure.reason.map(str::to_owned);
+            }
+        }
+        self.index(number);
+        Some(number)
+    }
+
+    fn begin(&mut self, failure: Failure<'_>, ground: Ground<'_>) -> Option<u64> {
+        let pod = &failure.pod;
+        let text = key_text(&failure);
+        let id = identity::incident(&ground.settings.node, &text, &time::utc(failure.at));
+        let is_of_pod = failure.node_key.is_none();
+        let mut entry = Entry {
+            id,
+            family: failure.family,
+            ladder: Ladder::of(failure.family, "", "", failure.reason),
+            workload: key::workload(pod, ground.world).filter(|_| is_of_pod),
+            workload_shown: key::workload_shown(pod, ground.world).filter(|_| is_of_pod),
+            node_key: failure.node_key.clone(),
+            volume: None,
+            image: None,
+            members: Vec::new(),
+            more_pods: 0,
+            trigger: failure.trigger,
+            judgement: judging::unknown(),
+            fingerprint: [0; 16],
+            step: failure.step.map(str::to_owned),
+            reason: failure.reason.map(str::to_owned),
+            first_seen: failure.at,
+            last_seen: failure.at,
+            began: failure.now,
+            failed: failure.now,
+            lines: 0,
+            deaths: 0,
+            opened: None,
+            state: State::Open,
+            rung: 0,
+            proof: Vec::new(),
+            ended: None,
+            resolved_at: None,
+            turns: Vec::new(),
+            turns_ever: 0,
+            note: None,
+            fixed_by: Vec::new(),
+            loss: Vec::new(),
+            parent: None,
+            member_ids: Vec::new(),
+            chain: Vec::new(),
+            controls: Vec::new(),
+            told: None,
+            records: 0,
+            announced: failure.now,
+            due: None,
+        };
+        let recovery = &ground.settings.recovery;
+        let when = (failure.now, failure.at);
+        entry.fail(when, (&failure.key, &failure.pod), failure.container, recovery);
+        self.add(entry)
+    }
+
+    /// An instance ended. Returns true where that is a failure.
+    pub(super) fn death(
+        &mut self,
+        now: Micros,
+        (key, moment): (&PodKey, &Moment),
+        ended: &Ended,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) -> bool {
+        let container = moment.container.as_deref();
+        let known = self.find(key, |entry| {
+            entry.family == Family::Run
+                && entry.members.iter().any(|member| member.is(key, container))
+        });
+        let life = ended.ran;
+        // What a probe or a hook made the kubelet kill is a failure, though it was stopped.
+        let is_known_kill = ended.was_stopped
+            && !ended.pod_ending
+            && known.and_then(|number| self.entries.get(&number)).is_some_and(|entry| {
+                entry.is_live() && now.saturating_sub(entry.failed) <= RESTART
+            });
+        if !is_failure(ended) && !is_known_kill || ended_with_the_node(moment, ended, ground) {
+            return false;
+        }
+        let Some(known) = known else {
+            let failed = self.of_moment(now, (key, moment), Family::Run, ground);
+            let Some(number) = self.fail(None, failed, ground) else { return true };
+            self.died(number, key, container, life);
+            self.judge(number, ground);
+            self.settle(number, now, ground, out);
+            return true;
+        };
+        let mut failed = self.of_moment(now, (key, moment), Family::Run, ground);
+        failed.is_telling = false;
+        let _ = self.fail(Some(known), failed, ground);
+        self.died(known, key, container, life);
+        self.judge(known, ground);
+        self.settle(known, now, ground, out);
+        true
+    }
+
+    fn died(&mut self, number: u64, key: &PodKey, container: Option<&str>, life: Option<Micros>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.deaths += 1;
+        if let Some(member) = entry.member(key, container) {
+            member.longest_life = member.longest_life.into_iter().chain(life).max();
+        }
+    }
+
+    /// A probe, a lost sandbox, an eviction that only a fact tells: a failure without a line of its
+    /// own.
+    pub(super) fn word(
+        &mut self,
+        now: Micros,
+        (key, moment): (&PodKey, &Moment),
+        family: Family,
+        [step, reason]: [&'static str; 2],
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        let container = moment.container.as_deref().filter(|_| family.is_of_container());
+        let is_ending = ground.world.pod(key).is_some_and(|pod| pod.deleting.is_some());
+        if is_ending {
+            return;
+        }
+        let known = self.find(key, |entry| {
+            entry.family == family
+                && entry.node_key.is_none()
+                && entry.members.iter().any(|member| member.is(key, container))
+        });
+        let mut failed = self.of_moment(now, (key, moment), family, ground);
+        failed.step = Some(step).filter(|step| !step.is_empty());
+        failed.reason = Some(reason).filter(|reason| !reason.is_empty());
+        let Some(number) = self.fail(known, failed, ground) else { return };
+        self.judge(number, ground);
+        self.settle(number, now, ground, out);
+    }
+
+    /// A word about the node as a whole.
+    pub(super) fn node_word(
+        &mut self,
+        now: Micros,
+        moment: &Moment,
+        node_key: &str,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        let known = self
+            .entries
+            .iter()
+            .rev()
+            .find(|(_, entry)| entry.node_key.as_deref() == Some(node_key) && entry.can_fail())
+            .map(|(&number, _)| number);
+        let empty = PodKey(String::new());
+        let mut failed = self.of_moment(now, (&empty, moment), Family::Node, ground);
+        failed.node_key = Some(node_key.to_owned());
+        failed.container = None;
+        let Some(number) = self.fail(known, failed, ground) else { return };
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.lines += 1;
+        }
+        self.judge(number, ground);
+        self.settle(number, now, ground, out);
+    }
+
+    fn of_moment<'a>(
+        &self,
+        now: Micros,
+        (key, moment): (&PodKey, &'a Moment),
+        family: Family,
+        ground: Ground<'_>,
+    ) -> Failure<'a> {
+        let pod = ground.world.pod(key).map(|known| known.pod.clone()).unwrap_or_default();
+        Failure {
+            now,
+            at: moment.at,
+            key: key.clone(),
+            pod,
+            container: moment.container.as_deref().filter(|_| family.is_of_container()),
+            family,
+            node_key: None,
+            step: None,
+            reason: None,
+            message: &moment.evidence.text,
+            trigger: Trigger { attempt: None, moment: Some(moment.clone()) },
+            is_telling: true,
+        }
+    }
+}
+
+/// Ended by itself, and not well. 143 after nobody's word is still somebody's SIGTERM, and told.
+fn is_failure(ended: &Ended) -> bool {
+    let is_bad = ended.exit_code.is_some_and(|code| code != 0)
+        || ended.reason.as_deref() == Some("OOMKilled");
+    is_bad && !ended.was_stopped && !ended.pod_ending
+}
+
+/// 255 and unknown ends while runtime or machine start again: the instance went with them, which is
+/// told as theirs.
+fn ended_with_the_node(moment: &Moment, ended: &Ended, ground: Ground<'_>) -> bool {
+    let is_unknown = matches!(ended.exit_code, Some(255 | -1) | None)
+        && ended.reason.as_deref().is_none_or(|reason| {
+            matches!(reason, "Unknown" | "ContainerStatusUnknown")
+        });
+    let node = &ground.world.node;
+    let starts = [&node.runtime_started, &node.booted];
+    let near = starts.into_iter().flatten().filter_map(|start| start.at).any(|at| {
+        moment.at.abs_diff(at) <= RESTART.unsigned_abs()
+    });
+    is_unknown && near
+}
+
+/// `podUID + container + step + reason + norm(message)`, or what names a fault of the node.
+fn key_text(failure: &Failure<'_>) -> String {
+    if let Some(node_key) = &failure.node_key {
+        return format!("node|{node_key}");
+    }
+    let norm = key::norm::norm(failure.message);
+    [
+        failure.key.0.as_str(),
+        failure.container.unwrap_or_default(),
+        failure.step.unwrap_or(failure.family.word()),
+        failure.reason.unwrap_or_default(),
+        &norm,
+    ]
+    .join("|")
+}
+
+/// Before anything else was said of a pod.
+fn key_of(pod: &observation::Pod) -> Option<PodKey> {
+    let name = || Some(format!("{}/{}", pod.namespace.as_deref()?, pod.name.as_deref()?));
+    pod.uid.clone().or_else(name).map(PodKey)
+}
+
+/// What of the node the moment is about; `None` for what opens nothing.
+pub(super) fn node_key(what: &MomentKind) -> Option<String> {
+    Some(match what {
+        MomentKind::NetworkReady(false) => "network".to_owned(),
+        MomentKind::RuntimeReady(false) => "runtime".to_owned(),
+        MomentKind::Paused(true) => "paused".to_owned(),
+        MomentKind::Pressure { resource, on: true } => format!("pressure/{resource}"),
+        MomentKind::ApiReachable(false) => "api".to_owned(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,412 @@
+//! What happens to pods and the node: signs that prove rungs, ends of pods, and the failures that no
+//! line of a failed attempt tells.
+
+use super::{Ground, Incidents, failing::node_key};
+use crate::{
+    diagnosis::{
+        Output,
+        incident::Entry,
+        key::Family,
+        recovery::{Proven, Sign, quote},
+        world::{Moment, MomentKind, PodKey},
+    },
+    source::Micros,
+};
+
+impl Incidents {
+    /// Something happened.
+    pub(in crate::diagnosis) fn moment(
+        &mut self,
+        now: Micros,
+        moment: &Moment,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        match &moment.pod {
+            Some(key) => self.of_pod(now, key, moment, ground, out),
+            None => self.of_node(now, moment, ground, out),
+        }
+    }
+
+    fn of_pod(
+        &mut self,
+        now: Micros,
+        key: &PodKey,
+        moment: &Moment,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        let mut word = |this: &mut Self, family, words| {
+            this.word(now, (key, moment), family, words, ground, out);
+        };
+        match &moment.what {
+            MomentKind::ContainerEnded(ended) => {
+                self.ended(now, key, moment, ground);
+                if !self.death(now, (key, moment), ended, ground, out) {
+                    self.review(now, key, ground, out);
+                }
+                return;
+            }
+            MomentKind::KillTold { why: Some(why) } => {
+                let is_probe = why.contains("liveness") || why.contains("startup");
+                if is_probe {
+                    word(self, Family::Run, ["Probe", "Unhealthy"]);
+                }
+                return;
+            }
+            MomentKind::ProbeFailed { probe, .. } if probe.eq_ignore_ascii_case("readiness") => {
+                let is_not_ready = !self.is_ready(key, moment, ground);
+                if is_not_ready {
+                    word(self, Family::Ready, ["Probe", "Unhealthy"]);
+                }
+                return;
+            }
+            MomentKind::SandboxEnded { .. } => {
+                let is_running = ground.world.pod(key).is_some_and(|pod| !pod.is_ending());
+                if is_running {
+                    word(self, Family::Sandbox, ["", ""]);
+                }
+                return;
+            }
+            MomentKind::Evicted => {
+                if self.find(key, |entry| entry.family == Family::Eviction).is_none() {
+                    word(self, Family::Eviction, ["Eviction", "Evicted"]);
+                }
+                return;
+            }
+            MomentKind::Refused { .. } => {
+                if self.find(key, |entry| entry.family == Family::Admission).is_none() {
+                    word(self, Family::Admission, ["Admission", ""]);
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.signs(now, key, moment, ground);
+        self.resettle(key, now, ground, out);
+        if matches!(
+            moment.what,
+            MomentKind::ContainerStarted | MomentKind::SandboxCreated { .. }
+        ) {
+            self.resettle_node(now, ground, out);
+        }
+    }
+
+    /// An end takes back what a start proved.
+    fn ended(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
+        let container = moment.container.as_deref();
+        let MomentKind::ContainerEnded(ended) = &moment.what else { return };
+        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        let completes = ended.exit_code == Some(0) && !ended.was_stopped && {
+            let spec = ground.world.spec(key);
+            let role = container.and_then(|name| spec?.container(name)).map(|known| known.role);
+            role == Some(crate::fact::Role::Init)
+                || spec
+                    .and_then(|spec| spec.restart_policy.as_deref())
+                    .is_some_and(|policy| policy != "Always")
+        };
+        self.each_of(key, |entry| {
+            entry.unsign(Some((key, container)), Sign::AllStarted);
+            if entry.family.is_of_container() {
+                entry.unsign(Some((key, container)), Sign::Started);
+                entry.unsign(Some((key, container)), Sign::Ready);
+                if completes {
+                    entry.sign(Some((key, container)), Sign::Completed, &proven);
+                }
+            }
+            if entry.family == Family::Terminate {
+                entry.sign(Some((key, container)), Sign::Ended, &proven);
+            }
+        });
+    }
+
+    fn is_ready(&self, key: &PodKey, moment: &Moment, ground: Ground<'_>) -> bool {
+        let Some(pod) = ground.world.pod(key) else { return false };
+        let container = moment.container.as_deref().and_then(|name| pod.container(name));
+        container.and_then(|container| container.ready).or(pod.ready) == Some(true)
+    }
+
+    /// What the moment proves, for each entry of the pod and for those of the node.
+    fn signs(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
+        let container = moment.container.as_deref();
+        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        let all_started = all_started(key, moment, ground);
+        let host_network = ground.world.spec(key).is_some_and(|spec| spec.host_network);
+        let is_past = |entry: &Entry| {
+            // A fact may be older than the failure that it would heal.
+            entry.members.iter().any(|m| m.key == key.0 && moment.at < m.last_seen)
+        };
+        let what = &moment.what;
+        self.each_of(key, |entry| {
+            if is_past(entry) && !matches!(what, MomentKind::PodGone | MomentKind::PodDeleting) {
+                return;
+            }
+            let me = Some((key, container));
+            let whole = Some((key, None));
+            let of_container = entry.family.is_of_container();
+            match what {
+                MomentKind::ImagePulled { image } => {
+                    let is_same = entry.image.as_ref().is_none_or(|mine| mine == image);
+                    if is_same {
+                        entry.sign(whole, Sign::Pulled, &proven);
+                    }
+                }
+                MomentKind::Mounted { volume } => {
+                    if entry.volume.as_ref().is_none_or(|mine| mine == volume) {
+                        entry.sign(whole, Sign::Mounted, &proven);
+                    }
+                }
+                MomentKind::SandboxCreated { .. } => {
+                    entry.sign(whole, Sign::Sandbox, &proven);
+                }
+                MomentKind::ContainerCreated => {
+                    entry.sign(me, Sign::Created, &proven);
+                }
+                MomentKind::ContainerStarted => {
+                    entry.unsign(me, Sign::Completed);
+                    entry.sign(if of_container { me } else { whole }, Sign::Started, &proven);
+                }
+                MomentKind::Ready(true) => {
+                    entry.sign(whole, Sign::Ready, &proven);
+                }
+                MomentKind::ContainerReady(true) | MomentKind::Started(true) => {
+                    entry.sign(me, Sign::Ready, &proven);
+                }
+                MomentKind::Ready(false) => entry.unsign(whole, Sign::Ready),
+                MomentKind::ContainerReady(false) => entry.unsign(me, Sign::Ready),
+                MomentKind::SandboxStopped { .. } | MomentKind::NetworkTornDown => {
+                    entry.unsign(whole, Sign::Sandbox);
+                    if entry.family == Family::Terminate {
+                        entry.sign(whole, Sign::Ended, &proven);
+                    }
+                }
+                MomentKind::SandboxRemoved { .. } if entry.family == Family::Terminate => {
+                    entry.sign(whole, Sign::SandboxRemoved, &proven);
+                }
+                MomentKind::Cleaned if entry.family == Family::Terminate => {
+                    entry.sign(whole, Sign::Gone, &proven);
+                }
+                MomentKind::PodDeleting => {
+                    for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
+                        member.ending = true;
+                    }
+                }
+                MomentKind::PodGone => {
+                    if entry.family == Family::Terminate {
+                        entry.sign(whole, Sign::Gone, &proven);
+                    } else {
+                        for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
+                            member.gone = true;
+                        }
+                    }
+                }
+                _ => {}
+            }
+            if all_started {
+                entry.sign(whole, Sign::AllStarted, &proven);
+            }
+        });
+        for entry in self.entries.values_mut().filter(|entry| entry.node_key.is_some()) {
+            match what {
+                MomentKind::ContainerStarted => {
+                    entry.sign(None, Sign::AnyStarted, &proven);
+                }
+                MomentKind::SandboxCreated { .. } if !host_network => {
+                    entry.sign(None, Sign::AnySandbox, &proven);
+                }
+                _ => {}
+            }
+        }
+        self.other_started(key, moment, &proven, ground);
+        self.replaced(key, moment, ground);
+    }
+
+    /// An init container that ended with 0 has done its work once another one starts.
+    fn other_started(
+        &mut self,
+        key: &PodKey,
+        moment: &Moment,
+        proven: &Proven,
+        ground: Ground<'_>,
+    ) {
+        let (MomentKind::ContainerStarted, Some(started)) = (&moment.what, &moment.container) else {
+            return;
+        };
+        let Some(pod) = ground.world.pod(key) else { return };
+        let done: Vec<&String> = pod
+            .containers
+            .iter()
+            .filter(|(name, container)| {
+                let newest = container.newest();
+                *name != started
+                    && newest.is_some_and(|newest| newest.exit_code == Some(0))
+                    && newest.and_then(|newest| newest.ended).is_some_and(|at| at <= moment.at)
+            })
+            .map(|(name, _)| name)
+            .collect();
+        // Of a container that was there before, a start says nothing about the order.
+        let is_first = pod.container(started).is_some_and(|container| {
+            container.instances.len() <= 1
+        });
+        if !is_first {
+            return;
+        }
+        for name in done {
+            self.each_of(key, |entry| {
+                if entry.family.is_of_container() {
+                    entry.sign(Some((key, Some(name))), Sign::Completed, proven);
+                }
+            });
+        }
+    }
+
+    /// A pod that was refused or evicted never tries again; a replica that runs takes its place.
+    fn replaced(&mut self, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
+        if !matches!(moment.what, MomentKind::PodRan | MomentKind::Ready(true)) {
+            return;
+        }
+        let Some(pod) = ground.world.pod(key).map(|known| known.pod.clone()) else { return };
+        let Some(workload) = crate::diagnosis::key::workload(&pod, ground.world) else { return };
+        let numbers: Vec<u64> =
+            self.by_workload.get(&workload).into_iter().flatten().copied().collect();
+        let name = pod.name.unwrap_or_default();
+        for number in numbers {
+            let Some(entry) = self.entries.get_mut(&number) else { continue };
+            let never_retries = matches!(entry.family, Family::Admission | Family::Eviction);
+            if never_retries && entry.is_live() && entry.members.iter().all(|m| m.key != key.0) {
+                for member in &mut entry.members {
+                    member.gone = true;
+                }
+                entry.note = Some(format!("pod {name} of the same owner runs in its place"));
+                self.changed.insert(number);
+            }
+        }
+    }
+
+    fn of_node(
+        &mut self,
+        now: Micros,
+        moment: &Moment,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        if let Some(node_key) = node_key(&moment.what) {
+            let (sign, _) = sign_of(&moment.what);
+            if let Some(sign) = sign {
+                for entry in self.entries.values_mut() {
+                    if entry.node_key.as_deref() == Some(&node_key) {
+                        entry.unsign(None, sign);
+                    }
+                }
+            }
+            self.node_word(now, moment, &node_key, ground, out);
+            return;
+        }
+        if moment.what == MomentKind::NodeTrouble {
+            let norm = crate::diagnosis::key::norm::norm(&moment.evidence.text);
+            self.node_word(now, moment, &format!("trouble/{norm}"), ground, out);
+            return;
+        }
+        let (sign, keys) = sign_of(&moment.what);
+        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        if let MomentKind::ImagePulled { image } = &moment.what {
+            for (number, entry) in &mut self.entries {
+                if entry.image.as_ref() == Some(image) && moment.at >= entry.last_seen {
+                    entry.sign(None, Sign::Pulled, &proven);
+                    self.changed.insert(*number);
+                }
+            }
+            self.resettle_all(now, ground, out, |entry| entry.family == Family::Image);
+            return;
+        }
+        let Some(sign) = sign else { return };
+        for entry in self.entries.values_mut() {
+            let is_about = entry.node_key.as_deref().is_some_and(|key| {
+                keys.iter().any(|prefix| key.starts_with(prefix))
+            });
+            let is_evicted = sign == Sign::PressureGone && entry.family == Family::Eviction;
+            if (is_about || is_evicted) && moment.at >= entry.last_seen {
+                entry.sign(None, sign, &proven);
+            }
+        }
+        self.resettle_node(now, ground, out);
+    }
+
+    fn each_of(&mut self, key: &PodKey, mut change: impl FnMut(&mut Entry)) {
+        for number in self.by_pod.get(&key.0).into_iter().flatten() {
+            if let Some(entry) = self.entries.get_mut(number) {
+                change(entry);
+                self.changed.insert(*number);
+            }
+        }
+    }
+
+    fn resettle(&mut self, key: &PodKey, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let numbers: Vec<u64> = self.by_pod.get(&key.0).into_iter().flatten().copied().collect();
+        for number in numbers {
+            self.settle(number, now, ground, out);
+        }
+    }
+
+    fn resettle_node(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        self.resettle_all(now, ground, out, |entry| {
+            entry.node_key.is_some() || entry.family == Family::Eviction
+        });
+    }
+
+    fn resettle_all(
+        &mut self,
+        now: Micros,
+        ground: Ground<'_>,
+        out: &mut Output,
+        which: impl Fn(&Entry) -> bool,
+    ) {
+        let numbers: Vec<u64> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| which(entry))
+            .map(|(&number, _)| number)
+            .collect();
+        for number in numbers {
+            self.settle(number, now, ground, out);
+        }
+    }
+}
+
+/// All containers of the pod run, as far as its specification or, without one, its own past tells.
+fn all_started(key: &PodKey, moment: &Moment, ground: Ground<'_>) -> bool {
+    match moment.what {
+        MomentKind::PodRan => return true,
+        MomentKind::ContainerStarted => {}
+        _ => return false,
+    }
+    let Some(pod) = ground.world.pod(key) else { return false };
+    let runs = |name: &str| {
+        pod.container(name).is_some_and(|container| {
+            container.is_running()
+                || container.newest().is_some_and(|newest| newest.exit_code == Some(0))
+        })
+    };
+    match ground.world.spec(key) {
+        Some(spec) => spec
+            .containers
+            .iter()
+            .filter(|container| container.role != crate::fact::Role::Ephemeral)
+            .all(|container| runs(&container.name)),
+        None => pod.containers.keys().all(|name| runs(name)),
+    }
+}
+
+/// The sign that a switch of the node gives or takes, and the keys of the entries it is about.
+fn sign_of(what: &MomentKind) -> (Option<Sign>, &'static [&'static str]) {
+    match what {
+        MomentKind::NetworkReady(_) => (Some(Sign::NetworkReady), &["network"]),
+        MomentKind::RuntimeReady(_) | MomentKind::Paused(_) => {
+            (Some(Sign::RuntimeReady), &["runtime", "paused", "trouble"])
+        }
+        MomentKind::RuntimeStarted => (Some(Sign::RuntimeReady), &["runtime"]),
+        MomentKind::Pressure { .. } => (Some(Sign::PressureGone), &["pressure"]),
+        MomentKind::ApiReachable(_) => (Some(Sign::ApiReachable), &["api"]),
+        _ => (None, &[]),
+    }
+}
