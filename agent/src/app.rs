@@ -158,6 +158,7 @@ fn settings(config: &Config, identity: &Identity) -> diagnosis::Settings {
             config::Repeats::Every => diagnosis::Repeats::Every,
         },
         repeats_window: config.diagnosis.window,
+        recovery: config.diagnosis.recovery,
     }
 }
 

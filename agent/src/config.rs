@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 mod error;
 mod evidence;
 mod overlay;
+mod recovery;
 mod section;
 pub mod units;
 
 pub use error::Error;
 pub use evidence::{Evidence, Kubernetes, LastWords};
+pub use recovery::Recovery;
 pub use section::{
     Catchup, Compression, Diagnosis, Export, FirstRead, Journal, Protocol, Repeats, State,
 };

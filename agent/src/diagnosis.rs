@@ -15,14 +15,19 @@ mod collapse;
 mod exit_code;
 mod identities;
 pub mod identity;
+mod incident;
+mod incidents;
 mod judgement;
 mod killer;
 mod mounts;
+mod judging;
+mod key;
+mod recovery;
 mod repeats;
 mod state;
 mod world;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use podwhy_parser::Message;
 
@@ -32,14 +37,17 @@ use self::{
     clock::Clock,
     collapse::Collapse,
     identities::Identities,
+    incidents::{Ground, Incidents},
     repeats::{Counting, Novelty, Summary},
+    world::World,
 };
 use crate::{
+    catalogue::{self, Catalogue},
     fact,
     incident::Incident,
     node,
     observation::{
-        Happening, Kind, Observation,
+        Happening, Kind, Observation, Pod, WriterComponent,
         time::{self, Times},
     },
     record::Record,
@@ -48,9 +56,26 @@ use crate::{
 };
 
 pub use collapse::Companions;
+pub use recovery::Recovery;
 
 /// journald counts what it suppresses over this long by default (`RateLimitIntervalSec=`).
 const SUPPRESSION: Micros = 30_000_000;
+
+/// What incidents are judged with, borrowed beside them.
+macro_rules! ground {
+    ($engine:expr) => {
+        Ground {
+            world: &$engine.world,
+            catalogue: &$engine.catalogue,
+            settings: &$engine.settings,
+            around: Surroundings {
+                node: &$engine.settings.node,
+                view: &$engine.view,
+                network_down_at: $engine.network_down_at,
+            },
+        }
+    };
+}
 
 /// What the engine is told. Timers due at or before an input's time fire first.
 #[derive(Debug)]
@@ -123,6 +148,8 @@ pub struct Settings {
     pub repeats: Repeats,
     /// How long repeats are counted before their number is told.
     pub repeats_window: Duration,
+    /// How long things must stay well, and how failures open incidents.
+    pub recovery: Recovery,
 }
 
 /// What happens to a failure that comes again (design 5.4).
@@ -165,6 +192,9 @@ pub struct Diagnosis {
     identities: Identities,
     collapse: Collapse,
     counting: Counting,
+    world: World,
+    incidents: Incidents,
+    catalogue: Arc<Catalogue>,
     /// When the kubelet last said that the pod network is not ready.
     network_down_at: Option<Micros>,
     /// Not durable: read anew after a start.
@@ -185,11 +215,24 @@ impl Diagnosis {
             identities: Identities::default(),
             collapse: Collapse::default(),
             counting: Counting::default(),
+            world: World::default(),
+            incidents: Incidents::default(),
+            catalogue: Arc::clone(catalogue::builtin()),
             network_down_at: None,
             view: node::View::default(),
             counters: Counters::default(),
             meta_changed: false,
         }
+    }
+
+    /// Judges by these causes instead of ours alone.
+    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
+        self.catalogue = catalogue;
+    }
+
+    /// The incidents that are open, or ended lately, as they stand.
+    pub fn incidents(&self) -> impl Iterator<Item = Incident> {
+        self.incidents.present(&self.world)
     }
 
     /// Makes an observation of a message, if it matters, with the clocks that the engine knows.
@@ -205,8 +248,11 @@ impl Diagnosis {
     pub fn apply(&mut self, at: Micros, input: Input, out: &mut Output) {
         match input {
             Input::Node(view) => self.view = view,
-            Input::Fact(_) => {}
-            Input::Lost(loss) => out.records.push(build::loss(&self.settings.node, at, &loss)),
+            Input::Fact(fact) => self.told_fact(at, &fact, out),
+            Input::Lost(loss) => {
+                self.incidents.lost(&loss);
+                out.records.push(build::loss(&self.settings.node, at, &loss));
+            }
             Input::Checked(check) => {
                 out.records.push(build::node_check(self.surroundings(), at, &check));
             }
@@ -235,7 +281,8 @@ impl Diagnosis {
     /// When the next timer is due, by the source's clock: a `Tick` then or later fires it.
     #[must_use]
     pub fn next_due(&self) -> Option<Micros> {
-        let due = self.collapse.next_due().into_iter().chain(self.counting.next_due()).min()?;
+        let due = self.collapse.next_due().into_iter().chain(self.counting.next_due());
+        let due = due.chain(self.incidents.next_due()).min()?;
         Some(self.clock.source_time(due))
     }
 
@@ -254,6 +301,64 @@ impl Diagnosis {
         self.counters.redacted.add(&seen.redacted);
         self.identities.complete(&mut seen);
         self.identities.learn(&seen);
+        if seen.writer.component == WriterComponent::Kubelet {
+            self.incidents.kubelet_heard = self.incidents.kubelet_heard.max(now);
+        }
+        let moments = self.world.observe(now, &seen);
+        out.wants.extend(self.world.take_wants());
+        self.conclude(now, seen, out);
+        self.happened(now, &moments, out);
+    }
+
+    /// A fact beside the lines. It happened by the wall clock and moves no timer.
+    fn told_fact(&mut self, at: Micros, fact: &fact::Dated, out: &mut Output) {
+        if let fact::Fact::View(view) = &fact.fact {
+            self.view = (**view).clone();
+        }
+        let now = self.clock.now().max(0);
+        let now = if now == 0 { at } else { now };
+        let moments = self.world.fact(now, fact);
+        out.wants.extend(self.world.take_wants());
+        self.meta_changed = true;
+        self.happened(now, &moments, out);
+        if let Some(key) = self.about(fact) {
+            let ground = ground!(self);
+            self.incidents.review(now, &key, ground, out);
+        }
+    }
+
+    /// The pod that a fact is about.
+    fn about(&self, fact: &fact::Dated) -> Option<world::PodKey> {
+        let of = |pod: &fact::PodRef| {
+            self.world.key_of(&Pod {
+                namespace: pod.namespace.clone(),
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+            })
+        };
+        match &fact.fact {
+            fact::Fact::Pod(pod) => of(&fact::PodRef {
+                namespace: Some(pod.namespace.clone()),
+                name: Some(pod.name.clone()),
+                uid: pod.uid.clone(),
+            }),
+            fact::Fact::PodGone(pod) => of(pod),
+            fact::Fact::Event(event) => of(&event.pod),
+            fact::Fact::LastWords(words) => of(&words.instance.pod),
+            fact::Fact::Cgroup(cgroup) => of(&cgroup.instance.pod),
+            fact::Fact::Listing(listing) => of(&listing.pod),
+            _ => None,
+        }
+    }
+
+    fn happened(&mut self, now: Micros, moments: &[world::moment::Moment], out: &mut Output) {
+        for moment in moments {
+            let ground = ground!(self);
+            self.incidents.moment(now, moment, ground, out);
+        }
+    }
+
+    fn conclude(&mut self, now: Micros, seen: Observation, out: &mut Output) {
         match seen.kind {
             Kind::SyncFailure => {
                 let attempts = self.collapse.conclude(now, &seen, &self.identities);
@@ -271,34 +376,44 @@ impl Diagnosis {
             }
             Kind::Loss => {
                 let loss = suppressed(&seen);
+                self.incidents.lost(&loss);
                 out.records.push(build::loss(&self.settings.node, seen.received, &loss));
             }
         }
     }
 
     fn tell(&mut self, now: Micros, attempts: Vec<Attempt>, out: &mut Output) {
-        for attempt in attempts {
+        for mut attempt in attempts {
             if attempt.failure.step == "WaitForNetwork" {
                 self.network_down_at = Some(attempt.received);
             }
             self.counters.failures += 1;
             let uid = attempt.uid(&self.settings.node);
-            let tells_each = self.settings.repeats == Repeats::Every;
-            let (novelty, evicted) =
-                self.counting.take(now, self.window, &attempt, (uid, tells_each));
-            if let Some(summary) = evicted {
-                self.summarise(&summary, out);
-            }
-            if novelty == Novelty::Again && !tells_each {
-                self.counters.repeats += 1;
-                continue;
-            }
-            let mut counters = self.counters;
-            let around = self.surroundings();
-            let record = build::sync_failure(&attempt, uid, novelty, around, &mut counters);
-            self.counters = counters;
-            out.records.push(record);
+            let told = out.records.len();
+            let ground = ground!(self);
+            attempt.incident = self.incidents.attempt(now, &attempt, ground, out);
+            // The failure stands before what it made of an incident.
+            let of_incidents = out.records.split_off(told);
+            self.tell_one(now, &attempt, uid, out);
+            out.records.extend(of_incidents);
         }
+    }
+
+    fn tell_one(&mut self, now: Micros, attempt: &Attempt, uid: [u8; 16], out: &mut Output) {
+        let tells_each = self.settings.repeats == Repeats::Every;
+        let (novelty, evicted) = self.counting.take(now, self.window, attempt, (uid, tells_each));
+        if let Some(summary) = evicted {
+            self.summarise(&summary, out);
+        }
+        if novelty == Novelty::Again && !tells_each {
+            self.counters.repeats += 1;
+            return;
+        }
+        let mut counters = self.counters;
+        let around = self.surroundings();
+        let record = build::sync_failure(attempt, uid, novelty, around, &mut counters);
+        self.counters = counters;
+        out.records.push(record);
     }
 
     fn summarise(&mut self, summary: &Summary, out: &mut Output) {
@@ -310,18 +425,21 @@ impl Diagnosis {
     /// Fires what is due, each at its own time; at equal times what is held goes before counts.
     fn fire_until(&mut self, now: Micros, out: &mut Output) {
         loop {
-            let (held, counted) = (self.collapse.next_due(), self.counting.next_due());
-            match (held, counted) {
-                (Some(due), counted) if due <= now && counted.is_none_or(|other| due <= other) => {
-                    let attempts = self.collapse.fire(due, &self.identities);
-                    self.tell(due, attempts, out);
+            let dues =
+                [self.collapse.next_due(), self.counting.next_due(), self.incidents.next_due()];
+            let Some(due) = dues.into_iter().flatten().min().filter(|due| *due <= now) else {
+                return;
+            };
+            if dues[0] == Some(due) {
+                let attempts = self.collapse.fire(due, &self.identities);
+                self.tell(due, attempts, out);
+            } else if dues[1] == Some(due) {
+                if let Some(summary) = self.counting.fire(due, self.window) {
+                    self.summarise(&summary, out);
                 }
-                (_, Some(due)) if due <= now => {
-                    if let Some(summary) = self.counting.fire(due, self.window) {
-                        self.summarise(&summary, out);
-                    }
-                }
-                _ => return,
+            } else {
+                let ground = ground!(self);
+                self.incidents.fire(due, ground, out);
             }
             self.meta_changed = true;
         }
@@ -330,8 +448,12 @@ impl Diagnosis {
     /// As if time went on until nothing is held; then every count is told.
     fn finish(&mut self, out: &mut Output) {
         while let Some(due) = self.collapse.next_due() {
-            self.fire_until(due, out);
+            let attempts = self.collapse.fire(due, &self.identities);
+            self.tell(due, attempts, out);
         }
+        let now = self.clock.now();
+        let ground = ground!(self);
+        self.incidents.finish(now, ground, out);
         for summary in self.counting.finish() {
             self.summarise(&summary, out);
         }

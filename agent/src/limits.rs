@@ -71,6 +71,9 @@ pub const INCIDENT_PODS_SHOWN: usize = 50;
 /// Pieces of evidence, links, controls and losses that one incident tells.
 pub const INCIDENT_LIST: usize = 16;
 
+/// One list of an incident's record as JSON: eleven of them must fit a record.
+pub const INCIDENT_LIST_BYTES: usize = 4 * 1024;
+
 /// One text in such a list: a quoted line is readable up to about this.
 pub const INCIDENT_TEXT_BYTES: usize = 512;
 

@@ -56,6 +56,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
         node: identity.node.clone(),
         repeats: diagnosis::Repeats::Summary,
         repeats_window: WINDOW,
+        recovery: diagnosis::Recovery::default(),
     };
     let committed = Arc::new(Notify::new());
     let core = Core::new(opened.outbox, settings, committed.clone());

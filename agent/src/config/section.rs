@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::units;
+use super::{Recovery, units};
 
 /// What a section finds wrong with itself: the field's path, and what to do.
 type Validity = Result<(), (&'static str, String)>;
@@ -163,6 +163,8 @@ pub struct Diagnosis {
     pub window: Duration,
     /// Files with causes of the user's own.
     pub causes: Vec<PathBuf>,
+    /// How incidents open, and what proves that they are over.
+    pub recovery: Recovery,
 }
 
 /// What becomes of a failure that was told before.
@@ -178,7 +180,12 @@ pub enum Repeats {
 
 impl Default for Diagnosis {
     fn default() -> Self {
-        Self { repeats: Repeats::Summary, window: Duration::from_secs(600), causes: Vec::new() }
+        Self {
+            repeats: Repeats::Summary,
+            window: Duration::from_secs(600),
+            recovery: Recovery::default(),
+            causes: Vec::new(),
+        }
     }
 }
 
@@ -186,6 +193,12 @@ impl Diagnosis {
     pub(super) fn validate(&self) -> Validity {
         if self.window < Duration::from_secs(1) {
             return Err(("diagnosis.window", "must be at least 1s".into()));
+        }
+        if self.recovery.flap_turns == 0 {
+            return Err(("diagnosis.recovery.flap_turns", "must be at least 1".into()));
+        }
+        if self.recovery.announce_every < Duration::from_secs(1) {
+            return Err(("diagnosis.recovery.announce_every", "must be at least 1s".into()));
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub(super) struct Attempt {
     pub(super) truncated: bool,
     /// What other lines of the attempt said, where it is not in the failure's own words.
     pub(super) others: Vec<String>,
+    /// The incident that it belongs to.
+    pub(super) incident: Option<[u8; 16]>,
 }
 
 impl Attempt {
@@ -87,6 +89,7 @@ impl Attempt {
             details,
             truncated: line.truncated || failure.truncated,
             failure: failure.clone(),
+            incident: None,
             others: Vec::new(),
         }
     }

@@ -1,15 +1,20 @@
 //! From what was concluded to records: the attributes of otlp.md 2.3–2.6, one sentence, bounds.
 
+mod incident;
 mod node;
 mod pod;
 
 use std::fmt::Write as _;
 
-pub(super) use self::node::Surroundings;
+pub(super) use self::{
+    incident::{Telling, incident},
+    node::Surroundings,
+};
 use super::{
     Check, CheckStatus, Counters,
     attempt::Attempt,
     identity,
+    incident::hex,
     repeats::{Novelty, Summary},
 };
 use crate::{
@@ -32,6 +37,7 @@ pub(super) fn sync_failure(
     pod::attributes(attempt, &mut attributes, counters);
     writer_attributes(attempt, &mut attributes);
     node::attributes(around, attempt.received, &mut attributes);
+    attributes.text(names::INCIDENT_ID, attempt.incident.map(hex).as_deref());
     let is_cut = attempt.truncated || attributes.cut;
     attributes.bool(names::SYNC_TRUNCATED, is_cut.then_some(true));
     Record {

@@ -17,6 +17,11 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// The newest moment.
+    pub(super) const fn now(self) -> Micros {
+        self.now
+    }
+
     /// The source's time at which an engine time is reached.
     pub(super) const fn source_time(self, engine: Micros) -> Micros {
         engine.saturating_sub(self.shift)

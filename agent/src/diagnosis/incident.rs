@@ -3,12 +3,14 @@
 
 mod view;
 
+pub(super) use self::view::hex;
+
 use super::{
     attempt::Attempt,
     judgement::Judgement,
     key::Family,
     recovery::{Ladder, Recovery, Seat, Sign, Signs, TOP},
-    world::{Moment, PodKey, World},
+    world::{PodKey, World, moment::Moment},
 };
 use crate::{
     incident::{Scope, State},
@@ -139,9 +141,11 @@ impl Member {
         #[expect(clippy::cast_precision_loss, reason = "a share of some GiB in percent")]
         let memory_share = limit.zip(peak).map(|(limit, peak)| peak as f64 / limit as f64);
         let lives = [self.longest_life, known.and_then(|known| known.longest_life)];
+        let ended = known.into_iter().flat_map(|known| known.instances.iter());
+        let lives = lives.into_iter().flatten().chain(ended.filter_map(|instance| instance.ran()));
         Seat {
             signs: &self.signs,
-            longest_life: lives.into_iter().flatten().max(),
+            longest_life: lives.max(),
             probe_takes,
             memory_share,
             failed_at: failed,
@@ -275,10 +279,11 @@ impl Entry {
         let all_gone = is_of_pods && self.members.iter().all(|member| member.gone);
         if all_gone && self.rung < TOP && self.family != Family::Node {
             self.end(State::Superseded, now);
-            self.note.get_or_insert_with(|| match self.pods() {
+            let note = match self.pods() {
                 1 => "its pod is gone".to_owned(),
                 pods => format!("its {pods} pods are gone"),
-            });
+            };
+            self.note.get_or_insert(note);
             return;
         }
         let is_flapping = self.turns.len() >= settings.flap_turns as usize;

@@ -1,52 +1,11 @@
 //! The recovery ladders (diagnosis.md 4.2) as data: which proof each rung of a class needs. Only
 //! what was seen since the last failure proves anything; silence proves nothing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::key::Family;
+pub use crate::config::Recovery;
 use crate::{incident::Evidence, limits, observation::time, source::Micros};
-
-/// How long things must stay well (diagnosis.md 4.2, 4.3). A live test shortens them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recovery {
-    /// A container that runs this long has recovered: the kubelet's own reset of its back-off.
-    pub runs_for: Duration,
-    /// A container that was created or started stays for this long.
-    pub settles_for: Duration,
-    /// No failure of any member in this time, for faults of the node.
-    pub quiet_for: Duration,
-    /// A container runs longer than any before by this much: what PLEG may be late with an end.
-    pub outlives_by: Duration,
-    /// Turns within this time are counted together.
-    pub flap_window: Duration,
-    /// So many turns are one state.
-    pub flap_turns: u32,
-    /// Pressure is gone for so long: the kubelet's `eviction-pressure-transition-period`.
-    pub pressure_gone_for: Duration,
-    /// Nothing heard of an open incident for this long: not known any more.
-    pub stale_after: Duration,
-    /// A failure opens an incident at the second attempt, or after this long.
-    pub opens_after: Duration,
-    /// While open, it is told again this often.
-    pub announce_every: Duration,
-}
-
-impl Default for Recovery {
-    fn default() -> Self {
-        Self {
-            runs_for: Duration::from_secs(600),
-            settles_for: Duration::from_secs(60),
-            quiet_for: Duration::from_secs(120),
-            outlives_by: Duration::from_secs(3),
-            flap_window: Duration::from_secs(1800),
-            flap_turns: 3,
-            pressure_gone_for: Duration::from_secs(300),
-            stale_after: Duration::from_secs(3600),
-            opens_after: Duration::from_secs(15),
-            announce_every: Duration::from_secs(3600),
-        }
-    }
-}
 
 /// A ladder of diagnosis.md 4.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -8,6 +8,8 @@ use super::{
     clock::Clock,
     collapse::{Held, Told, Waiting},
     identities::Known,
+    incident::Entry,
+    world::{self, Kept},
     repeats::Series,
 };
 use crate::{
@@ -26,6 +28,10 @@ mod tag {
     pub(super) const SERIES: u8 = b's';
     pub(super) const IDENTITY: u8 = b'i';
     pub(super) const ZONE: u8 = b'z';
+    pub(super) const INCIDENT: u8 = b'I';
+    pub(super) const POD: u8 = b'P';
+    pub(super) const SPECS: u8 = b'S';
+    pub(super) const NODE: u8 = b'N';
 }
 
 /// What is one value and not many.
@@ -34,6 +40,9 @@ pub(super) struct Meta {
     pub(super) clock: Clock,
     pub(super) last_held: u64,
     pub(super) network_down_at: Option<Micros>,
+    pub(super) last_incident: u64,
+    pub(super) kubelet_heard: Micros,
+    pub(super) folded: u64,
 }
 
 impl Diagnosis {
@@ -63,6 +72,16 @@ impl Diagnosis {
         self.identities.changes(&mut |name, known| {
             sink((key(tag::IDENTITY, name.as_bytes()), known.map(encode)));
         });
+        self.incidents.changes(&mut |number, entry| {
+            sink((key(tag::INCIDENT, &number.to_be_bytes()), entry.map(encode)));
+        });
+        self.world.changes(&mut |kept| match kept {
+            Kept::Pod(name, pod) => sink((key(tag::POD, name.as_bytes()), pod.map(encode))),
+            Kept::Specs(name, specs) => {
+                sink((key(tag::SPECS, name.as_bytes()), specs.map(encode)));
+            }
+            Kept::Node(node) => sink((key(tag::NODE, &[]), Some(encode(node)))),
+        });
         self.times.changes(&mut |clock, zone| {
             let name = postcard::to_stdvec(clock).unwrap_or_default();
             sink((key(tag::ZONE, &name), zone.map(encode)));
@@ -84,6 +103,9 @@ impl Diagnosis {
                 self.clock = meta.clock;
                 self.collapse.last = self.collapse.last.max(meta.last_held);
                 self.network_down_at = meta.network_down_at;
+                self.incidents.last = self.incidents.last.max(meta.last_incident);
+                self.incidents.kubelet_heard = meta.kubelet_heard;
+                self.incidents.folded = meta.folded;
             }
             tag::WAITING => {
                 let number = u64::from_be_bytes(name.try_into().ok()?);
@@ -102,6 +124,19 @@ impl Diagnosis {
                 let clock: time::Clock = postcard::from_bytes(name).ok()?;
                 self.times.restore(clock, decode::<Zone>(value)?);
             }
+            tag::INCIDENT => {
+                let number = u64::from_be_bytes(name.try_into().ok()?);
+                self.incidents.restore(number, decode::<Entry>(value)?);
+            }
+            tag::POD => {
+                let name = String::from_utf8(name.to_vec()).ok()?;
+                self.world.restore_pod(name, decode::<world::PodState>(value)?);
+            }
+            tag::SPECS => {
+                let name = String::from_utf8(name.to_vec()).ok()?;
+                self.world.restore_specs(name, decode::<world::Specs>(value)?);
+            }
+            tag::NODE => self.world.restore_node(decode::<world::NodeState>(value)?),
             _ => return None,
         }
         Some(())
@@ -112,6 +147,9 @@ impl Diagnosis {
             clock: self.clock,
             last_held: self.collapse.last,
             network_down_at: self.network_down_at,
+            last_incident: self.incidents.last,
+            kubelet_heard: self.incidents.kubelet_heard,
+            folded: self.incidents.folded,
         }
     }
 }

@@ -85,7 +85,12 @@ impl Engine {
 }
 
 fn settings(repeats: Repeats) -> Settings {
-    Settings { node: "node-1".to_owned(), repeats, repeats_window: Duration::from_secs(600) }
+    Settings {
+        node: "node-1".to_owned(),
+        repeats,
+        repeats_window: Duration::from_secs(600),
+        recovery: Recovery::default(),
+    }
 }
 
 fn line<'a>(origin: Origin, unit: &'a str, text: &'a str, at: Micros) -> Line<'a> {

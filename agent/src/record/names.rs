@@ -55,6 +55,89 @@ pub const NODE_CNI_LEASES_FREE: &str = "podwhy.node.cni.leases_free";
 /// Age of the node's facts when the failure happened.
 pub const NODE_AGE_SECONDS: &str = "podwhy.node.age_seconds";
 
+/// Which incident; also on the failures that belong to it.
+pub const INCIDENT_ID: &str = "podwhy.incident.id";
+/// `pod`, `workload`, `node`
+pub const INCIDENT_SCOPE: &str = "podwhy.incident.scope";
+/// Closed list of design 5.3.
+pub const INCIDENT_STATE: &str = "podwhy.incident.state";
+/// Worth waking somebody: opened, another cause, resolved, flapping, ended.
+pub const INCIDENT_NOTIFY: &str = "podwhy.incident.notify";
+/// RFC 3339, UTC
+pub const INCIDENT_FIRST_SEEN: &str = "podwhy.incident.first_seen";
+/// RFC 3339, UTC
+pub const INCIDENT_LAST_SEEN: &str = "podwhy.incident.last_seen";
+/// RFC 3339, UTC: when the kubelet tries again.
+pub const INCIDENT_NEXT_RETRY: &str = "podwhy.incident.next_retry";
+/// RFC 3339, UTC: without another word until then, take it as unknown.
+pub const INCIDENT_EXPIRES: &str = "podwhy.incident.expires";
+/// RFC 3339, UTC: when it was proven fixed.
+pub const INCIDENT_RESOLVED_AT: &str = "podwhy.incident.resolved_at";
+/// Failed attempts.
+pub const INCIDENT_ATTEMPTS: &str = "podwhy.incident.attempts";
+/// How many pods it hits.
+pub const INCIDENT_POD_COUNT: &str = "podwhy.incident.pod_count";
+/// Rung of the recovery ladder, 0 to 3.
+pub const INCIDENT_RUNG: &str = "podwhy.incident.rung";
+/// How often it failed again after a proven rung.
+pub const INCIDENT_TURNS: &str = "podwhy.incident.turns";
+/// Owner of the pods.
+pub const INCIDENT_WORKLOAD: &str = "podwhy.incident.workload";
+/// How it will be proven fixed.
+pub const INCIDENT_CLEARS_WHEN: &str = "podwhy.incident.clears_when";
+/// Equal on every node for the same fault.
+pub const INCIDENT_FINGERPRINT: &str = "podwhy.incident.fingerprint";
+/// Share of its time that was seen, 0–1.
+pub const INCIDENT_COVERAGE: &str = "podwhy.incident.coverage";
+/// The incident that this one is a member of.
+pub const INCIDENT_PARENT: &str = "podwhy.incident.parent";
+/// Why it is in this state, where that needs a word.
+pub const INCIDENT_NOTE: &str = "podwhy.incident.note";
+/// Closed list: who sent the signal.
+pub const INCIDENT_KILLED_BY: &str = "podwhy.incident.killed_by";
+/// Compact JSON text, as the lists below.
+pub const INCIDENT_PODS: &str = "podwhy.incident.pods";
+/// Facts with their sources.
+pub const INCIDENT_EVIDENCE: &str = "podwhy.incident.evidence";
+/// Pods that should be hit and are not.
+pub const INCIDENT_CONTROLS: &str = "podwhy.incident.controls";
+/// What to do.
+pub const INCIDENT_NEXT: &str = "podwhy.incident.next";
+/// What may be missing.
+pub const INCIDENT_LOSS: &str = "podwhy.incident.loss";
+/// What changed just before.
+pub const INCIDENT_CHANGED: &str = "podwhy.incident.changed";
+/// What proved each rung.
+pub const INCIDENT_PROOF: &str = "podwhy.incident.proof";
+/// What differs between the last failing and the first good attempt.
+pub const INCIDENT_FIXED_BY: &str = "podwhy.incident.fixed_by";
+/// Links, root first.
+pub const INCIDENT_CHAIN: &str = "podwhy.incident.chain";
+/// Incidents that are members of this one.
+pub const INCIDENT_MEMBERS: &str = "podwhy.incident.members";
+/// What contradicts what.
+pub const INCIDENT_CONTRADICTIONS: &str = "podwhy.incident.contradictions";
+
+/// Of the catalogue, or `unclassified`.
+pub const CAUSE_ID: &str = "podwhy.cause.id";
+/// Closed list.
+pub const CAUSE_CLASS: &str = "podwhy.cause.class";
+/// A headline.
+pub const CAUSE_TITLE: &str = "podwhy.cause.title";
+/// `certain`, `likely`, `possible`
+pub const CAUSE_CONFIDENCE: &str = "podwhy.cause.confidence";
+/// Compact JSON text.
+pub const CAUSE_ALTERNATIVES: &str = "podwhy.cause.alternatives";
+
+/// `v1.34.4`
+pub const NODE_KUBELET_VERSION: &str = "podwhy.node.kubelet_version";
+/// `containerd://1.6.20`
+pub const NODE_RUNTIME: &str = "podwhy.node.runtime";
+/// Kernel release.
+pub const NODE_KERNEL: &str = "podwhy.node.kernel";
+/// OS image.
+pub const NODE_OS_IMAGE: &str = "podwhy.node.os_image";
+
 /// `suppressed`, `vacuumed`, …
 pub const LOSS_KIND: &str = "podwhy.loss.kind";
 /// How many lines are missing.

@@ -377,6 +377,7 @@ fn settings(node: String) -> diagnosis::Settings {
         node,
         repeats: diagnosis::Repeats::Summary,
         repeats_window: Duration::from_secs(300),
+        recovery: diagnosis::Recovery::default(),
     }
 }
 

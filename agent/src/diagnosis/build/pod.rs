@@ -110,6 +110,21 @@ pub(super) fn error_type(reason: Option<&str>) -> &'static str {
         .map_or("_OTHER", |known| known)
 }
 
+/// A name, if it has the form of one.
+pub(super) fn name(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| is_subdomain(text))
+}
+
+/// A namespace or container, if it has the form of one.
+pub(super) fn label(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| is_label(text))
+}
+
+/// A uid, if it has the form of one.
+pub(super) fn uid(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| is_uid(text))
+}
+
 /// A UUID in lower case, or the 32 hex digits of a static pod (G46).
 fn is_uid(text: &str) -> bool {
     let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -11,7 +11,7 @@ use crate::{
         judging,
         key::{self, Family},
         recovery::Ladder,
-        world::{Ended, Moment, MomentKind, PodKey},
+        world::{PodKey, moment::{Moment, MomentKind}},
     },
     incident::State,
     observation::{self, time},
@@ -219,7 +219,6 @@ impl Incidents {
         &mut self,
         now: Micros,
         (key, moment): (&PodKey, &Moment),
-        ended: &Ended,
         ground: Ground<'_>,
         out: &mut Output,
     ) -> bool {
@@ -228,14 +227,11 @@ impl Incidents {
             entry.family == Family::Run
                 && entry.members.iter().any(|member| member.is(key, container))
         });
-        let life = ended.ran;
-        // What a probe or a hook made the kubelet kill is a failure, though it was stopped.
-        let is_known_kill = ended.was_stopped
-            && !ended.pod_ending
-            && known.and_then(|number| self.entries.get(&number)).is_some_and(|entry| {
-                entry.is_live() && now.saturating_sub(entry.failed) <= RESTART
-            });
-        if !is_failure(ended) && !is_known_kill || ended_with_the_node(moment, ended, ground) {
+        let life = life(key, moment, ground);
+        let is_repeat = known.and_then(|number| self.entries.get(&number)).is_some_and(|entry| {
+            entry.is_live() && repeats_with_zero(moment, entry)
+        });
+        if !(is_failure(&moment.what) || is_repeat) || ended_with_the_node(moment, ground) {
             return false;
         }
         let Some(known) = known else {
@@ -345,17 +341,33 @@ impl Incidents {
 }
 
 /// Ended by itself, and not well. 143 after nobody's word is still somebody's SIGTERM, and told.
-fn is_failure(ended: &Ended) -> bool {
-    let is_bad = ended.exit_code.is_some_and(|code| code != 0)
-        || ended.reason.as_deref() == Some("OOMKilled");
-    is_bad && !ended.was_stopped && !ended.pod_ending
+fn is_failure(what: &MomentKind) -> bool {
+    let MomentKind::ContainerEnded { exit_code, reason, expected, .. } = what else { return false };
+    let is_bad =
+        exit_code.is_some_and(|code| code != 0) || reason.as_deref() == Some("OOMKilled");
+    is_bad && !expected
+}
+
+/// 0 again, where 0 is what the incident is about.
+fn repeats_with_zero(moment: &Moment, entry: &Entry) -> bool {
+    let is_zero =
+        matches!(moment.what, MomentKind::ContainerEnded { exit_code: Some(0), expected: false, .. });
+    is_zero && entry.ladder == Ladder::CrashLoop && entry.judgement.exit_code == Some(0)
+}
+
+/// How long the instance that ended ran.
+fn life(key: &PodKey, moment: &Moment, ground: Ground<'_>) -> Option<Micros> {
+    let MomentKind::ContainerEnded { id, .. } = &moment.what else { return None };
+    let container = ground.world.pod(key)?.container(moment.container.as_deref()?)?;
+    container.instances.iter().rev().find(|instance| instance.id == *id)?.ran()
 }
 
 /// 255 and unknown ends while runtime or machine start again: the instance went with them, which is
 /// told as theirs.
-fn ended_with_the_node(moment: &Moment, ended: &Ended, ground: Ground<'_>) -> bool {
-    let is_unknown = matches!(ended.exit_code, Some(255 | -1) | None)
-        && ended.reason.as_deref().is_none_or(|reason| {
+fn ended_with_the_node(moment: &Moment, ground: Ground<'_>) -> bool {
+    let MomentKind::ContainerEnded { exit_code, reason, .. } = &moment.what else { return false };
+    let is_unknown = matches!(exit_code, Some(255 | -1) | None)
+        && reason.as_deref().is_none_or(|reason| {
             matches!(reason, "Unknown" | "ContainerStatusUnknown")
         });
     let node = &ground.world.node;
@@ -394,6 +406,8 @@ pub(super) fn node_key(what: &MomentKind) -> Option<String> {
         MomentKind::NetworkReady(false) => "network".to_owned(),
         MomentKind::RuntimeReady(false) => "runtime".to_owned(),
         MomentKind::Paused(true) => "paused".to_owned(),
+        MomentKind::PlegHealthy(false) => "pleg".to_owned(),
+        MomentKind::DiskFull { role, on: true } => format!("disk/{role}"),
         MomentKind::Pressure { resource, on: true } => format!("pressure/{resource}"),
         MomentKind::ApiReachable(false) => "api".to_owned(),
         _ => return None,

@@ -8,7 +8,7 @@ use crate::{
         incident::Entry,
         key::Family,
         recovery::{Proven, Sign, quote},
-        world::{Moment, MomentKind, PodKey},
+        world::{PodKey, moment::{Moment, MomentKind}},
     },
     source::Micros,
 };
@@ -40,28 +40,25 @@ impl Incidents {
             this.word(now, (key, moment), family, words, ground, out);
         };
         match &moment.what {
-            MomentKind::ContainerEnded(ended) => {
+            MomentKind::ContainerEnded { .. } => {
                 self.ended(now, key, moment, ground);
-                if !self.death(now, (key, moment), ended, ground, out) {
+                if !self.death(now, (key, moment), ground, out) {
                     self.review(now, key, ground, out);
                 }
                 return;
             }
-            MomentKind::KillTold { why: Some(why) } => {
-                let is_probe = why.contains("liveness") || why.contains("startup");
-                if is_probe {
-                    word(self, Family::Run, ["Probe", "Unhealthy"]);
-                }
+            MomentKind::Unhealthy { .. } => {
+                word(self, Family::Run, ["Probe", "Unhealthy"]);
                 return;
             }
-            MomentKind::ProbeFailed { probe, .. } if probe.eq_ignore_ascii_case("readiness") => {
+            MomentKind::ProbeFailed { probe } if probe.eq_ignore_ascii_case("readiness") => {
                 let is_not_ready = !self.is_ready(key, moment, ground);
                 if is_not_ready {
                     word(self, Family::Ready, ["Probe", "Unhealthy"]);
                 }
                 return;
             }
-            MomentKind::SandboxEnded { .. } => {
+            MomentKind::SandboxEnded => {
                 let is_running = ground.world.pod(key).is_some_and(|pod| !pod.is_ending());
                 if is_running {
                     word(self, Family::Sandbox, ["", ""]);
@@ -86,7 +83,7 @@ impl Incidents {
         self.resettle(key, now, ground, out);
         if matches!(
             moment.what,
-            MomentKind::ContainerStarted | MomentKind::SandboxCreated { .. }
+            MomentKind::ContainerStarted { .. } | MomentKind::SandboxCreated
         ) {
             self.resettle_node(now, ground, out);
         }
@@ -95,9 +92,9 @@ impl Incidents {
     /// An end takes back what a start proved.
     fn ended(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
         let container = moment.container.as_deref();
-        let MomentKind::ContainerEnded(ended) = &moment.what else { return };
+        let MomentKind::ContainerEnded { exit_code, expected, .. } = &moment.what else { return };
         let proven = Proven { at: now, text: quote(&moment.evidence) };
-        let completes = ended.exit_code == Some(0) && !ended.was_stopped && {
+        let completes = *exit_code == Some(0) && !expected && {
             let spec = ground.world.spec(key);
             let role = container.and_then(|name| spec?.container(name)).map(|known| known.role);
             role == Some(crate::fact::Role::Init)
@@ -146,41 +143,40 @@ impl Incidents {
             let of_container = entry.family.is_of_container();
             match what {
                 MomentKind::ImagePulled { image } => {
-                    let is_same = entry.image.as_ref().is_none_or(|mine| mine == image);
+                    let is_same = agree(entry.image.as_ref(), image.as_ref());
                     if is_same {
                         entry.sign(whole, Sign::Pulled, &proven);
                     }
                 }
                 MomentKind::Mounted { volume } => {
-                    if entry.volume.as_ref().is_none_or(|mine| mine == volume) {
+                    if agree(entry.volume.as_ref(), volume.as_ref()) {
                         entry.sign(whole, Sign::Mounted, &proven);
                     }
                 }
-                MomentKind::SandboxCreated { .. } => {
+                MomentKind::SandboxCreated => {
                     entry.sign(whole, Sign::Sandbox, &proven);
                 }
-                MomentKind::ContainerCreated => {
+                MomentKind::ContainerCreated { .. } => {
                     entry.sign(me, Sign::Created, &proven);
                 }
-                MomentKind::ContainerStarted => {
+                MomentKind::ContainerStarted { .. } => {
                     entry.unsign(me, Sign::Completed);
                     entry.sign(if of_container { me } else { whole }, Sign::Started, &proven);
                 }
-                MomentKind::Ready(true) => {
+                MomentKind::Ready(true) if container.is_none() => {
                     entry.sign(whole, Sign::Ready, &proven);
                 }
-                MomentKind::ContainerReady(true) | MomentKind::Started(true) => {
+                MomentKind::Ready(true) | MomentKind::Started(true) => {
                     entry.sign(me, Sign::Ready, &proven);
                 }
-                MomentKind::Ready(false) => entry.unsign(whole, Sign::Ready),
-                MomentKind::ContainerReady(false) => entry.unsign(me, Sign::Ready),
-                MomentKind::SandboxStopped { .. } | MomentKind::NetworkTornDown => {
+                MomentKind::Ready(false) => entry.unsign(me, Sign::Ready),
+                MomentKind::SandboxStopped => {
                     entry.unsign(whole, Sign::Sandbox);
                     if entry.family == Family::Terminate {
                         entry.sign(whole, Sign::Ended, &proven);
                     }
                 }
-                MomentKind::SandboxRemoved { .. } if entry.family == Family::Terminate => {
+                MomentKind::SandboxRemoved if entry.family == Family::Terminate => {
                     entry.sign(whole, Sign::SandboxRemoved, &proven);
                 }
                 MomentKind::Cleaned if entry.family == Family::Terminate => {
@@ -208,10 +204,10 @@ impl Incidents {
         });
         for entry in self.entries.values_mut().filter(|entry| entry.node_key.is_some()) {
             match what {
-                MomentKind::ContainerStarted => {
+                MomentKind::ContainerStarted { .. } => {
                     entry.sign(None, Sign::AnyStarted, &proven);
                 }
-                MomentKind::SandboxCreated { .. } if !host_network => {
+                MomentKind::SandboxCreated if !host_network => {
                     entry.sign(None, Sign::AnySandbox, &proven);
                 }
                 _ => {}
@@ -229,7 +225,7 @@ impl Incidents {
         proven: &Proven,
         ground: Ground<'_>,
     ) {
-        let (MomentKind::ContainerStarted, Some(started)) = (&moment.what, &moment.container) else {
+        let (MomentKind::ContainerStarted { .. }, Some(started)) = (&moment.what, &moment.container) else {
             return;
         };
         let Some(pod) = ground.world.pod(key) else { return };
@@ -302,14 +298,14 @@ impl Incidents {
             self.node_word(now, moment, &node_key, ground, out);
             return;
         }
-        if moment.what == MomentKind::NodeTrouble {
+        if moment.what == MomentKind::NodeSaid {
             let norm = crate::diagnosis::key::norm::norm(&moment.evidence.text);
             self.node_word(now, moment, &format!("trouble/{norm}"), ground, out);
             return;
         }
         let (sign, keys) = sign_of(&moment.what);
         let proven = Proven { at: now, text: quote(&moment.evidence) };
-        if let MomentKind::ImagePulled { image } = &moment.what {
+        if let MomentKind::ImagePulled { image: Some(image) } = &moment.what {
             for (number, entry) in &mut self.entries {
                 if entry.image.as_ref() == Some(image) && moment.at >= entry.last_seen {
                     entry.sign(None, Sign::Pulled, &proven);
@@ -377,7 +373,7 @@ impl Incidents {
 fn all_started(key: &PodKey, moment: &Moment, ground: Ground<'_>) -> bool {
     match moment.what {
         MomentKind::PodRan => return true,
-        MomentKind::ContainerStarted => {}
+        MomentKind::ContainerStarted { .. } | MomentKind::ContainerSeenRunning { .. } => {}
         _ => return false,
     }
     let Some(pod) = ground.world.pod(key) else { return false };
@@ -397,12 +393,17 @@ fn all_started(key: &PodKey, moment: &Moment, ground: Ground<'_>) -> bool {
     }
 }
 
+/// Neither is known to be another.
+fn agree(mine: Option<&String>, theirs: Option<&String>) -> bool {
+    mine.is_none() || theirs.is_none() || mine == theirs
+}
+
 /// The sign that a switch of the node gives or takes, and the keys of the entries it is about.
 fn sign_of(what: &MomentKind) -> (Option<Sign>, &'static [&'static str]) {
     match what {
         MomentKind::NetworkReady(_) => (Some(Sign::NetworkReady), &["network"]),
-        MomentKind::RuntimeReady(_) | MomentKind::Paused(_) => {
-            (Some(Sign::RuntimeReady), &["runtime", "paused", "trouble"])
+        MomentKind::RuntimeReady(_) | MomentKind::Paused(_) | MomentKind::PlegHealthy(_) => {
+            (Some(Sign::RuntimeReady), &["runtime", "paused", "pleg", "trouble"])
         }
         MomentKind::RuntimeStarted => (Some(Sign::RuntimeReady), &["runtime"]),
         MomentKind::Pressure { .. } => (Some(Sign::PressureGone), &["pressure"]),
