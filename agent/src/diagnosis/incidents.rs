@@ -13,6 +13,7 @@ use std::{
 use super::{
     Output, Settings,
     build::{self, Surroundings},
+    changes,
     incident::{Entry, Told, Trigger},
     judging,
     key::{self, Family},
@@ -67,11 +68,9 @@ impl Incidents {
     /// The newest entry of the pod that `fits`.
     fn find(&self, key: &PodKey, fits: impl Fn(&Entry) -> bool) -> Option<u64> {
         let numbers = self.by_pod.get(&key.0)?;
-        numbers
-            .iter()
-            .rev()
-            .copied()
-            .find(|number| self.entries.get(number).is_some_and(|entry| entry.can_fail() && fits(entry)))
+        numbers.iter().rev().copied().find(|number| {
+            self.entries.get(number).is_some_and(|entry| entry.can_fail() && fits(entry))
+        })
     }
 
     /// Adds an entry. Beyond the bound, what ended first goes; if none has ended, `None`.
@@ -232,7 +231,11 @@ impl Incidents {
             }
         }
         if entry.opened.is_some() {
+            let was_resolved = entry.state == State::Resolved;
             entry.advance(now, settings, heard);
+            if entry.state == State::Resolved && !was_resolved {
+                entry.fixed_by = fixed_by(entry, ground);
+            }
             if entry.is_live() {
                 dues.push(entry.silent_at(settings, heard).max(now.saturating_add(1)));
             }
@@ -283,7 +286,10 @@ impl Incidents {
         let siblings = self.by_workload.get(workload);
         let other = siblings.into_iter().flatten().copied().find(|other| {
             *other != number
-                && self.entries.get(other).is_some_and(|other| other.is_live() && same(other, entry))
+                && self
+                    .entries
+                    .get(other)
+                    .is_some_and(|other| other.is_live() && same(other, entry))
         });
         let Some(other) = other else { return Some(number) };
         let (older, newer) = (number.min(other), number.max(other));
@@ -337,6 +343,16 @@ impl Incidents {
     }
 }
 
+/// What differs between the last failing and the first good attempt.
+fn fixed_by(entry: &Entry, ground: Ground<'_>) -> Vec<String> {
+    let member = entry.members.iter().max_by_key(|member| member.last_seen);
+    let good = member.into_iter().flat_map(|member| member.signs.values()).map(|sign| sign.at);
+    let good = good.max().unwrap_or(entry.last_seen);
+    let key = member.map(super::incident::Member::pod_key).filter(|key| !key.0.is_empty());
+    let container = member.and_then(|member| member.container.as_deref());
+    changes::fixed_by(ground.world, key.as_ref(), container, entry.last_seen, good)
+}
+
 /// It may be told at all: not a wrapper, not a symptom of something that is told anyway, not what is
 /// explained only when asked.
 fn can_open(entry: &Entry) -> bool {
@@ -346,15 +362,13 @@ fn can_open(entry: &Entry) -> bool {
 
 /// Replicas that fail alike.
 fn same(one: &Entry, other: &Entry) -> bool {
-    let container = |entry: &Entry| {
-        entry.members.first().and_then(|member| member.container.clone())
-    };
+    let container =
+        |entry: &Entry| entry.members.first().and_then(|member| member.container.clone());
     one.family == other.family
         && one.judgement.cause.id == other.judgement.cause.id
         && container(one) == container(other)
         && one.volume == other.volume
-        && (one.judgement.cause.id != judging::UNCLASSIFIED
-            || one.fingerprint == other.fingerprint)
+        && (one.judgement.cause.id != judging::UNCLASSIFIED || one.fingerprint == other.fingerprint)
 }
 
 /// One record for each change, one an hour while it lasts; the view with each.

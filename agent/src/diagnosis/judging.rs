@@ -1,15 +1,13 @@
 //! Asks `cause` what an entry comes from, and keeps the first evidence of a cause that stays.
 
-use super::{
-    incident::Entry,
-    incidents::Ground,
-    judgement::Judgement,
-    world::quote,
+use super::{case::Case, cause, incident::Entry, incidents::Ground, judgement::Judgement};
+use crate::{
+    catalogue::Role,
+    incident::{Cause, Confidence},
+    limits,
 };
-use crate::incident::{Cause, Confidence, Evidence};
 
-/// The id of what the catalogue does not know.
-pub(super) const UNCLASSIFIED: &str = "unclassified";
+pub(super) use cause::UNCLASSIFIED;
 
 /// Before anything was judged.
 pub(super) fn unknown() -> Judgement {
@@ -24,39 +22,51 @@ pub(super) fn unknown() -> Judgement {
     }
 }
 
-/// Judges what the entry was last told.
+/// Judges what the entry was last told. A newer word that says less changes no cause.
 pub(super) fn judge(entry: &mut Entry, ground: Ground<'_>) {
-    let _ = ground;
-    let mut judged = unknown();
-    if let Some(attempt) = &entry.trigger.attempt {
-        judged.exit_code = attempt.details.exit_code;
-        judged.evidence.push(Evidence {
-            source: attempt.writer.component.label().to_owned(),
-            text: quote::one_line(&attempt.failure.message),
-            line: (attempt.writer.number > 0).then_some(attempt.writer.number),
-            file: None,
-            at: Some(attempt.at),
-        });
-    }
-    if let Some(moment) = &entry.trigger.moment {
-        judged.evidence.push(moment.evidence.clone());
-    }
-    judged.cause.title = format!("Unknown: {}", entry.trigger.message());
-    take(entry, judged);
+    let attempt = entry.trigger.attempt.as_ref();
+    let moment = entry.trigger.moment.as_ref();
+    let is_moment_newer = match (attempt, moment) {
+        (Some(attempt), Some(moment)) => moment.at > attempt.at,
+        (None, Some(_)) => true,
+        _ => false,
+    };
+    let of_attempt = attempt.map(|attempt| Case::of_attempt(ground.world, attempt));
+    let of_moment = || moment.and_then(|moment| Case::of_moment(ground.world, moment));
+    let case = if is_moment_newer { of_moment().or(of_attempt) } else { of_attempt };
+    let Some(mut case) = case else { return };
+    case.around.is_incomplete = (!entry.loss.is_empty()).then_some(true);
+    take(entry, cause::judge(ground.catalogue, ground.world, &case));
 }
 
 /// The newer judgement, with the evidence that the cause was first known by.
 fn take(entry: &mut Entry, mut judged: Judgement) {
     let before = &entry.judgement;
-    let is_same = before.cause.id == judged.cause.id;
-    if is_same && let Some(first) = before.evidence.first() {
-        if !judged.evidence.contains(first) {
-            judged.evidence.insert(0, first.clone());
+    let weight = |judged: &Judgement| {
+        let is_known = judged.cause.id != UNCLASSIFIED;
+        (is_known, is_known && judged.rank == Role::Cause)
+    };
+    if weight(&judged) < weight(before) {
+        // The newest word still tells the newest times.
+        let entry = &mut entry.judgement;
+        entry.next_retry = judged.next_retry.or(entry.next_retry.take());
+        entry.exit_code = judged.exit_code.or(entry.exit_code);
+        return;
+    }
+    if before.cause.id == judged.cause.id {
+        if let Some(first) = before.evidence.first()
+            && !judged.evidence.contains(first)
+        {
+            judged.evidence.push(first.clone());
+        }
+        if !before.changed.is_empty() {
+            judged.changed.clone_from(&before.changed);
+        }
+        judged.exit_code = judged.exit_code.or(before.exit_code);
+        if judged.killed_by.is_none() {
+            judged.killed_by.clone_from(&before.killed_by);
         }
     }
-    if is_same && judged.changed.is_empty() {
-        judged.changed.clone_from(&before.changed);
-    }
-    judged.evidence.truncate(crate::limits::INCIDENT_LIST);
+    judged.evidence.truncate(limits::INCIDENT_LIST);
     entry.judgement = judged;
 }

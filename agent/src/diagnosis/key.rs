@@ -4,21 +4,12 @@
 pub(super) mod norm;
 
 use super::{identity, judgement::Judgement, world::World};
-use crate::{catalogue::Class, observation::Pod};
+use crate::observation::Pod;
 
 /// Failures of one pod and container that follow from one another: within a family another reason
 /// is another word for the same incident, and another cause is a better one.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub(super) enum Family {
     /// Its image.
@@ -151,26 +142,6 @@ pub(super) fn fingerprint(judgement: &Judgement, family: Family, message: &str) 
         text.as_deref(),
         judgement.exit_code.filter(|_| text.is_none()),
     )
-}
-
-/// The class of a cause's word.
-pub(super) fn class(word: &str) -> Option<Class> {
-    Some(match word {
-        "image" => Class::Image,
-        "config" => Class::Config,
-        "volume" => Class::Volume,
-        "sandbox" => Class::Sandbox,
-        "runtime" => Class::Runtime,
-        "exit" => Class::Exit,
-        "probe" => Class::Probe,
-        "sidecar" => Class::Sidecar,
-        "terminate" => Class::Terminate,
-        "admission" => Class::Admission,
-        "eviction" => Class::Eviction,
-        "node" => Class::Node,
-        "wrapper" => Class::Wrapper,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -215,21 +215,24 @@ impl Ladder {
                 &[Seen(Sign::AnySandbox)],
                 &[Quiet(Sign::AnySandbox)],
             ],
-            Self::Runtime => [PASSED, &[Settles, Seen(Sign::Completed)], &[RunsThrice, Seen(Sign::Completed)]],
-            Self::CrashLoop => {
-                [PASSED, PASSED, &[Seen(Sign::Ready), Runs, Seen(Sign::Completed)]]
+            Self::Runtime => {
+                [PASSED, &[Settles, Seen(Sign::Completed)], &[RunsThrice, Seen(Sign::Completed)]]
             }
-            Self::Oom => [
-                PASSED,
-                &[OutlivesWithRoom, Seen(Sign::Completed)],
-                &[Runs, Seen(Sign::Completed)],
-            ],
+            Self::CrashLoop => [PASSED, PASSED, &[Seen(Sign::Ready), Runs, Seen(Sign::Completed)]],
+            Self::Oom => {
+                [PASSED, &[OutlivesWithRoom, Seen(Sign::Completed)], &[Runs, Seen(Sign::Completed)]]
+            }
             Self::ProbeKill => {
                 [&[Outlives, Seen(Sign::Ready)], &[Seen(Sign::Ready), Runs], &[StaysReady, Runs]]
             }
             Self::Readiness => [&[Seen(Sign::Ready)], &[Seen(Sign::Ready)], &[StaysReady]],
             Self::Termination => [
-                &[Seen(Sign::Ended), Seen(Sign::SandboxRemoved), Seen(Sign::Gone), Seen(Sign::Sandbox)],
+                &[
+                    Seen(Sign::Ended),
+                    Seen(Sign::SandboxRemoved),
+                    Seen(Sign::Gone),
+                    Seen(Sign::Sandbox),
+                ],
                 &[Seen(Sign::SandboxRemoved), Seen(Sign::Gone), Seen(Sign::Sandbox)],
                 &[Seen(Sign::Gone), Seen(Sign::AllStarted)],
             ],
@@ -254,9 +257,11 @@ impl Ladder {
                 &[Briefly(Sign::ApiReachable)],
                 &[Quiet(Sign::ApiReachable)],
             ],
-            Self::NodeOther => {
-                [&[Seen(Sign::AnyStarted)], &[Holds(Sign::AnyStarted)], &[Runs, Quiet(Sign::AnyStarted)]]
-            }
+            Self::NodeOther => [
+                &[Seen(Sign::AnyStarted)],
+                &[Holds(Sign::AnyStarted)],
+                &[Runs, Quiet(Sign::AnyStarted)],
+            ],
         }
     }
 

@@ -9,8 +9,8 @@ use super::{
     collapse::{Held, Told, Waiting},
     identities::Known,
     incident::Entry,
-    world::{self, Kept},
     repeats::Series,
+    world::{self, Kept},
 };
 use crate::{
     observation::time::{self, Zone},

@@ -196,12 +196,16 @@ fn sentence(view: &Incident) -> String {
             let space = namespace.map(|name| format!("{name}/")).unwrap_or_default();
             format!("{space}{workload} ({} pods)", view.pod_count)
         }
-        Scope::Pod => view.pods.first().map_or_else(|| "A pod".to_owned(), |pod| {
-            let name = pod.name.as_deref().or(pod.uid.as_deref()).unwrap_or("a pod");
-            let space = pod.namespace.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
-            let container = pod.container.as_ref().map(|name| format!(" ({name})"));
-            format!("{space}{name}{}", container.unwrap_or_default())
-        }),
+        Scope::Pod => view.pods.first().map_or_else(
+            || "A pod".to_owned(),
+            |pod| {
+                let name = pod.name.as_deref().or(pod.uid.as_deref()).unwrap_or("a pod");
+                let space =
+                    pod.namespace.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
+                let container = pod.container.as_ref().map(|name| format!(" ({name})"));
+                format!("{space}{name}{}", container.unwrap_or_default())
+            },
+        ),
     };
     let _ = write!(body, " {}: {}", state(view.state), view.cause.title);
     let _ = write!(body, " ({})", confidence(view.cause.confidence));

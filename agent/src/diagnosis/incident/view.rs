@@ -18,8 +18,11 @@ impl Entry {
             id: hex(self.id),
             scope: self.scope(),
             state: self.state,
-            step: self.step.clone().or_else(|| judged.step.clone()),
-            reason: self.reason.clone().or_else(|| judged.reason.clone()),
+            step: judged.step.clone().or_else(|| self.step.clone()),
+            reason: match judged.step {
+                Some(_) => judged.reason.clone(),
+                None => self.reason.clone(),
+            },
             cause: judged.cause.clone(),
             alternatives: judged.alternatives.clone(),
             pods: self.pods_shown(world),

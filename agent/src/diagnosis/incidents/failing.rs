@@ -11,7 +11,10 @@ use crate::{
         judging,
         key::{self, Family},
         recovery::Ladder,
-        world::{PodKey, moment::{Moment, MomentKind}},
+        world::{
+            PodKey,
+            moment::{Moment, MomentKind},
+        },
     },
     incident::State,
     observation::{self, time},
@@ -32,8 +35,6 @@ struct Failure<'a> {
     reason: Option<&'a str>,
     message: &'a str,
     trigger: Trigger,
-    /// It says more than that the kubelet waits.
-    is_telling: bool,
 }
 
 /// Steps whose error only says that volumes are awaited: they join whichever volume is known.
@@ -55,19 +56,15 @@ impl Incidents {
         let failure = &attempt.failure;
         let reason = failure.reason.as_deref();
         let family = Family::of(&failure.step, reason);
-        let is_ending = ground.world.pod(&key).is_some_and(|pod| {
-            pod.deleting.is_some() || pod.gone.is_some()
-        });
-        let is_of_end =
-            matches!(family, Family::Terminate | Family::Eviction | Family::Admission);
+        let is_ending =
+            ground.world.pod(&key).is_some_and(|pod| pod.deleting.is_some() || pod.gone.is_some());
+        let is_of_end = matches!(family, Family::Terminate | Family::Eviction | Family::Admission);
         if is_ending && !is_of_end {
             let known = self.find(&key, |entry| entry.family == family);
             return known.and_then(|number| self.entries.get(&number)).map(|entry| entry.id);
         }
         let container = attempt.container.as_deref().filter(|_| family.is_of_container());
         let number = self.place(&key, container, family, attempt);
-        let is_telling = !key::is_waiting(reason)
-            && !VOLUME_SYMPTOMS.contains(&failure.step.as_str());
         let failed = Failure {
             now,
             at: attempt.at,
@@ -80,7 +77,6 @@ impl Incidents {
             reason,
             message: &failure.message,
             trigger: Trigger { attempt: Some(attempt.clone()), moment: None },
-            is_telling,
         };
         let number = self.fail(number, failed, ground)?;
         if let Some(entry) = self.entries.get_mut(&number) {
@@ -108,8 +104,7 @@ impl Incidents {
         attempt: &Attempt,
     ) -> Option<u64> {
         let is_mine = |entry: &Entry| {
-            entry.members.iter().any(|member| member.is(key, container))
-                && entry.node_key.is_none()
+            entry.members.iter().any(|member| member.is(key, container)) && entry.node_key.is_none()
         };
         let reason = attempt.failure.reason.as_deref();
         if key::is_waiting(reason) {
@@ -139,14 +134,19 @@ impl Incidents {
     }
 
     /// Counts a failure, in the entry of that number or in a new one.
-    fn fail(&mut self, number: Option<u64>, failure: Failure<'_>, ground: Ground<'_>) -> Option<u64> {
+    fn fail(
+        &mut self,
+        number: Option<u64>,
+        failure: Failure<'_>,
+        ground: Ground<'_>,
+    ) -> Option<u64> {
         let Some(number) = number else { return self.begin(failure, ground) };
         let entry = self.entries.get_mut(&number)?;
         let recovery = &ground.settings.recovery;
         let (key, pod) = (&failure.key, &failure.pod);
         entry.fail((failure.now, failure.at), (key, pod), failure.container, recovery);
-        let knows_more = entry.trigger.attempt.is_some() || entry.trigger.moment.is_some();
-        if failure.is_telling || !knows_more {
+        // What was taken down because it could not be made is judged by the making.
+        if failure.family == entry.family {
             entry.trigger.attempt = failure.trigger.attempt.or(entry.trigger.attempt.take());
             entry.trigger.moment = failure.trigger.moment.or(entry.trigger.moment.take());
         }
@@ -228,9 +228,9 @@ impl Incidents {
                 && entry.members.iter().any(|member| member.is(key, container))
         });
         let life = life(key, moment, ground);
-        let is_repeat = known.and_then(|number| self.entries.get(&number)).is_some_and(|entry| {
-            entry.is_live() && repeats_with_zero(moment, entry)
-        });
+        let is_repeat = known
+            .and_then(|number| self.entries.get(&number))
+            .is_some_and(|entry| entry.is_live() && repeats_with_zero(moment, entry));
         if !(is_failure(&moment.what) || is_repeat) || ended_with_the_node(moment, ground) {
             return false;
         }
@@ -242,8 +242,7 @@ impl Incidents {
             self.settle(number, now, ground, out);
             return true;
         };
-        let mut failed = self.of_moment(now, (key, moment), Family::Run, ground);
-        failed.is_telling = false;
+        let failed = self.of_moment(now, (key, moment), Family::Run, ground);
         let _ = self.fail(Some(known), failed, ground);
         self.died(known, key, container, life);
         self.judge(known, ground);
@@ -335,7 +334,6 @@ impl Incidents {
             reason: None,
             message: &moment.evidence.text,
             trigger: Trigger { attempt: None, moment: Some(moment.clone()) },
-            is_telling: true,
         }
     }
 }
@@ -343,15 +341,16 @@ impl Incidents {
 /// Ended by itself, and not well. 143 after nobody's word is still somebody's SIGTERM, and told.
 fn is_failure(what: &MomentKind) -> bool {
     let MomentKind::ContainerEnded { exit_code, reason, expected, .. } = what else { return false };
-    let is_bad =
-        exit_code.is_some_and(|code| code != 0) || reason.as_deref() == Some("OOMKilled");
+    let is_bad = exit_code.is_some_and(|code| code != 0) || reason.as_deref() == Some("OOMKilled");
     is_bad && !expected
 }
 
 /// 0 again, where 0 is what the incident is about.
 fn repeats_with_zero(moment: &Moment, entry: &Entry) -> bool {
-    let is_zero =
-        matches!(moment.what, MomentKind::ContainerEnded { exit_code: Some(0), expected: false, .. });
+    let is_zero = matches!(
+        moment.what,
+        MomentKind::ContainerEnded { exit_code: Some(0), expected: false, .. }
+    );
     is_zero && entry.ladder == Ladder::CrashLoop && entry.judgement.exit_code == Some(0)
 }
 
@@ -367,14 +366,16 @@ fn life(key: &PodKey, moment: &Moment, ground: Ground<'_>) -> Option<Micros> {
 fn ended_with_the_node(moment: &Moment, ground: Ground<'_>) -> bool {
     let MomentKind::ContainerEnded { exit_code, reason, .. } = &moment.what else { return false };
     let is_unknown = matches!(exit_code, Some(255 | -1) | None)
-        && reason.as_deref().is_none_or(|reason| {
-            matches!(reason, "Unknown" | "ContainerStatusUnknown")
-        });
+        && reason
+            .as_deref()
+            .is_none_or(|reason| matches!(reason, "Unknown" | "ContainerStatusUnknown"));
     let node = &ground.world.node;
     let starts = [&node.runtime_started, &node.booted];
-    let near = starts.into_iter().flatten().filter_map(|start| start.at).any(|at| {
-        moment.at.abs_diff(at) <= RESTART.unsigned_abs()
-    });
+    let near = starts
+        .into_iter()
+        .flatten()
+        .filter_map(|start| start.at)
+        .any(|at| moment.at.abs_diff(at) <= RESTART.unsigned_abs());
     is_unknown && near
 }
 

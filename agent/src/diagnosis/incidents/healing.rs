@@ -8,7 +8,10 @@ use crate::{
         incident::Entry,
         key::Family,
         recovery::{Proven, Sign, quote},
-        world::{PodKey, moment::{Moment, MomentKind}},
+        world::{
+            PodKey,
+            moment::{Moment, MomentKind},
+        },
     },
     source::Micros,
 };
@@ -81,10 +84,7 @@ impl Incidents {
         }
         self.signs(now, key, moment, ground);
         self.resettle(key, now, ground, out);
-        if matches!(
-            moment.what,
-            MomentKind::ContainerStarted { .. } | MomentKind::SandboxCreated
-        ) {
+        if matches!(moment.what, MomentKind::ContainerStarted { .. } | MomentKind::SandboxCreated) {
             self.resettle_node(now, ground, out);
         }
     }
@@ -225,7 +225,9 @@ impl Incidents {
         proven: &Proven,
         ground: Ground<'_>,
     ) {
-        let (MomentKind::ContainerStarted { .. }, Some(started)) = (&moment.what, &moment.container) else {
+        let (MomentKind::ContainerStarted { .. }, Some(started)) =
+            (&moment.what, &moment.container)
+        else {
             return;
         };
         let Some(pod) = ground.world.pod(key) else { return };
@@ -241,9 +243,8 @@ impl Incidents {
             .map(|(name, _)| name)
             .collect();
         // Of a container that was there before, a start says nothing about the order.
-        let is_first = pod.container(started).is_some_and(|container| {
-            container.instances.len() <= 1
-        });
+        let is_first =
+            pod.container(started).is_some_and(|container| container.instances.len() <= 1);
         if !is_first {
             return;
         }
@@ -279,13 +280,7 @@ impl Incidents {
         }
     }
 
-    fn of_node(
-        &mut self,
-        now: Micros,
-        moment: &Moment,
-        ground: Ground<'_>,
-        out: &mut Output,
-    ) {
+    fn of_node(&mut self, now: Micros, moment: &Moment, ground: Ground<'_>, out: &mut Output) {
         if let Some(node_key) = node_key(&moment.what) {
             let (sign, _) = sign_of(&moment.what);
             if let Some(sign) = sign {
@@ -317,9 +312,10 @@ impl Incidents {
         }
         let Some(sign) = sign else { return };
         for entry in self.entries.values_mut() {
-            let is_about = entry.node_key.as_deref().is_some_and(|key| {
-                keys.iter().any(|prefix| key.starts_with(prefix))
-            });
+            let is_about = entry
+                .node_key
+                .as_deref()
+                .is_some_and(|key| keys.iter().any(|prefix| key.starts_with(prefix)));
             let is_evicted = sign == Sign::PressureGone && entry.family == Family::Eviction;
             if (is_about || is_evicted) && moment.at >= entry.last_seen {
                 entry.sign(None, sign, &proven);

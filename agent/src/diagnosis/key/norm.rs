@@ -9,9 +9,8 @@ use regex::Regex;
 use crate::limits;
 
 /// Ports that tell which service was meant; all others are chance.
-const TELLING_PORTS: [&str; 12] = [
-    "53", "80", "443", "2379", "5000", "5432", "6443", "8080", "8443", "10250", "10257", "50051",
-];
+const TELLING_PORTS: [&str; 12] =
+    ["53", "80", "443", "2379", "5000", "5432", "6443", "8080", "8443", "10250", "10257", "50051"];
 
 /// What Kubernetes makes generated names of: no vowels, no digits that look like letters.
 const GENERATED: &str = "bcdfghjklmnpqrstvwxz2456789";

@@ -21,7 +21,10 @@ fn norm_masks_what_varies_and_keeps_what_names_the_cause() {
         ),
         ("container f6081c1c536a exited 3m5s ago", "container <id> exited <duration> ago"),
         ("pod worker-565bc8d6c8-fn5fq failed", "pod worker failed"),
-        ("pull shop/web@sha256:9f434526aa9f434526aa9f434526aa9f434526aa9f434526aa9f434526aa9f43", "pull shop/web@<digest>"),
+        (
+            "pull shop/web@sha256:9f434526aa9f434526aa9f434526aa9f434526aa9f434526aa9f434526aa9f43",
+            "pull shop/web@<digest>",
+        ),
     ];
     for (message, expected) in vectors {
         assert_eq!(norm(message), *expected, "{message}");
