@@ -1,6 +1,7 @@
 //! The engine as a whole: lines in, records out.
 
 mod collapse;
+mod incidents;
 mod recordings;
 mod records;
 mod repeats;
@@ -77,7 +78,14 @@ impl Engine {
         self.diagnosis.apply(at, input, &mut self.out);
     }
 
-    fn end(mut self) -> Vec<Record> {
+    /// The records that tell of no incident.
+    fn end(self) -> Vec<Record> {
+        let mut records = self.end_with_incidents();
+        records.retain(|record| record.event != EventName::Incident);
+        records
+    }
+
+    fn end_with_incidents(mut self) -> Vec<Record> {
         let at = self.last;
         self.apply(at, Input::End);
         self.out.records
