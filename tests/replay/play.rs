@@ -25,12 +25,14 @@ pub(crate) struct Way {
 pub(crate) struct Timeline {
     pub(crate) incidents: Vec<(Micros, Incident)>,
     pub(crate) records: Vec<Record>,
+    /// Those that are there at the end, as they are then.
+    pub(crate) present: Vec<(Micros, Incident)>,
 }
 
 impl Timeline {
     pub(crate) fn json_lines(&self) -> String {
         let mut text = String::new();
-        for (at, incident) in &self.incidents {
+        for (at, incident) in self.incidents.iter().chain(&self.present) {
             let at = jiff::Timestamp::from_microsecond(*at).unwrap().to_string();
             let line = serde_json::json!({ "at": at, "incident": incident });
             text.push_str(&line.to_string());
@@ -45,6 +47,7 @@ fn settings() -> Settings {
         node: "node-1".to_owned(),
         repeats: Repeats::Summary,
         repeats_window: std::time::Duration::from_secs(300),
+        recovery: podwhy::diagnosis::Recovery::default(),
     }
 }
 
@@ -82,7 +85,11 @@ pub(crate) fn play(pieces: Pieces, way: Way) -> Timeline {
         player.line(line);
     });
     player.facts_until(last.saturating_add(5_000_000));
-    player.apply(last.saturating_add(5_000_000), Input::Tick);
+    let end = last.saturating_add(5_000_000);
+    player.apply(end, Input::Tick);
+    // What changed since it was last told: counts, the newest step.
+    let present: Vec<_> = player.engine.incidents().map(|view| (end, view)).collect();
+    player.timeline.present = present;
     player.timeline
 }
 

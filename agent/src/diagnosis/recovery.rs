@@ -376,6 +376,3 @@ pub(super) fn length(micros: Micros) -> String {
         _ => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
     }
 }
-
-#[cfg(test)]
-mod tests;
