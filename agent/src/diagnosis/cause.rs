@@ -13,7 +13,7 @@ use super::{
     world::{ContainerState, World, quote},
 };
 use crate::{
-    catalogue::{Catalogue, Class, Condition, Query, QueryText, Role, Signal, TextFrom, Verdict},
+    catalogue::{Catalogue, Class, Condition, Query, QueryText, Signal, TextFrom, Verdict},
     incident::{Cause, Confidence, Evidence, Next, Who},
     limits,
 };
@@ -338,12 +338,6 @@ fn probe_evidence(seat: &Seat<'_>) -> Option<Evidence> {
         text.push_str("; there is no startup probe to protect a slow start");
     }
     Some(quote::told("pod", &text, kill.at))
-}
-
-/// Of a symptom: another open cause of the same pod explains it.
-#[must_use]
-pub(super) fn is_symptom(judgement: &Judgement) -> bool {
-    judgement.rank == Role::Symptom
 }
 
 #[cfg(test)]

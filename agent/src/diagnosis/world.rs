@@ -1,6 +1,7 @@
 //! What is known of the pods, their containers and the node: filled by lines and facts in any order,
 //! each telling what is new as a `Moment`. Bounded, durable, pure. Owns no judgement.
 
+mod containers;
 mod facts;
 mod lines;
 pub(super) mod moment;
@@ -120,11 +121,6 @@ impl World {
         let known = self.pods.get(key)?;
         (pod.uid.is_none() || known.pod.uid.is_none() || known.pod.uid == pod.uid)
             .then(|| PodKey(key.clone()))
-    }
-
-    /// All pods.
-    pub(super) fn pods(&self) -> impl Iterator<Item = (PodKey, &PodState)> {
-        self.pods.iter().map(|(key, pod)| (PodKey(key.clone()), pod))
     }
 
     /// What happened to a pod.

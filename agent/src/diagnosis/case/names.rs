@@ -30,7 +30,7 @@ impl Names {
         names.put("node", seat.world.node.object.as_ref().map(|(node, _)| node.name.as_str()));
         names.put("sa", seat.spec.and_then(|spec| spec.service_account.as_deref()));
         for text in texts {
-            names.from_text(text);
+            names.read(text);
         }
         names.put("image", case.details.image.as_deref());
         names.put("image", seat.container_spec().and_then(|it| it.image.as_deref()));
@@ -54,7 +54,7 @@ impl Names {
         }
     }
 
-    fn from_text(&mut self, text: &str) {
+    fn read(&mut self, text: &str) {
         for (name, words) in QUOTED {
             self.put(name, words.iter().find_map(|word| behind(text, word)));
         }
@@ -215,7 +215,7 @@ mod tests {
 
     fn names(text: &str) -> Names {
         let mut names = Names::default();
-        names.from_text(text);
+        names.read(text);
         names
     }
 

@@ -1,7 +1,7 @@
 //! Facts taken into the world: pods as the API has them, last words, cgroups, listings, the node.
 
 use super::{
-    Moment, MomentKind, PodKey, Specs, Told, World, lines,
+    Moment, MomentKind, PodKey, Specs, Told, World, containers,
     node_lines::tell,
     pod::{EventTold, PodState},
     quote,
@@ -20,7 +20,7 @@ impl World {
         let at = dated.at;
         match &dated.fact {
             Fact::Pod(pod) => self.pod_fact(at, pod, moments),
-            Fact::PodGone(named) => self.gone(at, &lines::pod_of(named), moments),
+            Fact::PodGone(named) => self.gone(at, &containers::pod_of(named), moments),
             Fact::PodsListed(listed) => self.listed_facts(at, listed, moments),
             Fact::NodeObject(object) => self.node_object(at, object, moments),
             Fact::Event(event) => self.event(at, event),
@@ -34,7 +34,7 @@ impl World {
                 }
             }
             Fact::Listing(listing) => {
-                if let Some((key, _)) = self.entry(&lines::pod_of(&listing.pod), at) {
+                if let Some((key, _)) = self.entry(&containers::pod_of(&listing.pod), at) {
                     self.listings.insert(key.0, (**listing).clone());
                 }
             }
@@ -51,7 +51,7 @@ impl World {
         if complaint(&words.lines).is_none() {
             return;
         }
-        let Some(key) = self.key_of(&lines::pod_of(&words.instance.pod)) else { return };
+        let Some(key) = self.key_of(&containers::pod_of(&words.instance.pod)) else { return };
         let named = self.specs.get(&key.0).map(|specs| specs.now.volumes.iter());
         let mounted = self.pods.get(&key.0).map(|pod| pod.mounts.keys());
         let volumes: Vec<String> = match named {
@@ -224,7 +224,7 @@ impl World {
         if event.object_kind != "Pod" {
             return;
         }
-        let mut pod = lines::pod_of(&event.pod);
+        let mut pod = containers::pod_of(&event.pod);
         if pod.name.is_none() {
             pod.name = Some(event.object_name.clone());
         }
@@ -251,7 +251,7 @@ impl World {
         named: &fact::Instance,
         at: Micros,
     ) -> Option<&mut super::pod::Instance> {
-        let (_, state) = self.entry(&lines::pod_of(&named.pod), at)?;
+        let (_, state) = self.entry(&containers::pod_of(&named.pod), at)?;
         let container = state.container_mut(&named.container)?;
         let instances = &container.instances;
         let by_id = instances.iter().position(|it| it.id.is_some() && it.id == named.container_id);
@@ -377,7 +377,7 @@ fn of_container(
         if is_open {
             let evidence = quote::told("pod", &ended_text(name, ended.as_ref()), at);
             let mut ends: Told = Vec::new();
-            lines::end(container, name, id, (at, &evidence), (&pod, ending), &mut ends, wants);
+            containers::end(container, name, id, (at, &evidence), (&pod, ending), &mut ends, wants);
             for (_, what) in ends {
                 tell(at, what, &evidence.text);
             }

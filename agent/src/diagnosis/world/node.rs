@@ -34,6 +34,8 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) shutdown: Option<Evidence>,
     /// By resource.
     pub(in crate::diagnosis) pressure: BTreeMap<String, Switch>,
+    /// Ends of containers are told here by lines: not at a kubelet's V0 beside an old containerd.
+    pub(in crate::diagnosis) sees_ends: bool,
     /// The kubelet's newest word that pods must go, and for which resource.
     pub(in crate::diagnosis) reclaiming: Option<Evidence>,
     /// Newest lines about the node that have no word of their own, oldest first.
@@ -132,15 +134,5 @@ impl NodeState {
         }
         counts.failing_pods = pods.len();
         counts
-    }
-
-    /// The pod network is known not to be ready.
-    pub(in crate::diagnosis) fn network_is_down(&self) -> bool {
-        self.network.as_ref().is_some_and(|switch| !switch.on)
-    }
-
-    /// The runtime is known not to answer.
-    pub(in crate::diagnosis) fn runtime_is_down(&self) -> bool {
-        self.runtime.as_ref().is_some_and(|switch| !switch.on)
     }
 }

@@ -10,14 +10,8 @@ use crate::{
 impl World {
     pub(super) fn node_line(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
         let at = seen.at;
-        let waits = seen.failures.iter().any(|failure| failure.step == "WaitForNetwork");
         let Some(happening) = seen.happening else {
-            if waits {
-                let evidence = quote::line(seen);
-                self.node_changed = true;
-                Switch::set(&mut self.node.network, false, at, evidence.clone());
-                tell(moments, at, MomentKind::NetworkReady(false), evidence);
-            }
+            self.waits_for_network(seen, moments);
             return;
         };
         let evidence = quote::line(seen);
@@ -82,6 +76,16 @@ impl World {
                 tell(moments, at, MomentKind::NodeSaid, evidence);
             }
             _ => {}
+        }
+    }
+
+    /// A pod's own line that says why it waits.
+    fn waits_for_network(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
+        if seen.failures.iter().any(|failure| failure.step == "WaitForNetwork") {
+            let evidence = quote::line(seen);
+            self.node_changed = true;
+            Switch::set(&mut self.node.network, false, seen.at, evidence.clone());
+            tell(moments, seen.at, MomentKind::NetworkReady(false), evidence);
         }
     }
 
