@@ -2,6 +2,7 @@
 //! exporter lives on the caller's; sources and checks bring their own. All channels are bounded.
 
 pub mod core;
+pub mod door;
 pub mod evidence;
 pub mod replay;
 
@@ -69,6 +70,7 @@ async fn live(
     let (views, views_in) = mpsc::channel(limits::VIEWS);
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (caught_up, mut is_caught_up) = oneshot::channel();
+    let (asks, asks_in) = mpsc::channel(limits::DOOR_CONNECTIONS);
     let (facts, facts_in) = mpsc::channel(limits::FACTS);
     let evidence = Evidence::start(&config.evidence, &facts);
     let inlets = Inlets {
@@ -76,6 +78,7 @@ async fn live(
         views: views_in,
         requests: requests_in,
         facts: facts_in,
+        asks: asks_in,
         evidence,
     };
     let (concluded, is_concluded) = oneshot::channel();
@@ -89,6 +92,10 @@ async fn live(
         .spawn(move || serve(core, inlets, ends))
         .context("the core's thread cannot be made")?;
 
+    let door = door::open(&config.state.folder, asks);
+    if let Err(error) = &door {
+        tracing::warn!(%error, folder = %config.state.folder.display(), "podwhy why will not find this agent: its socket cannot be made");
+    }
     let journal = follow_journal(config, from, feeds)?;
     let checker = node::Checker::start(&config.node, move |view, _| drop(views.try_send(view)))
         .context("the thread that looks at the node cannot be made")?;
@@ -120,6 +127,7 @@ async fn live(
             Until::Signalled => limits::DRAIN,
             Until::CaughtUp => limits::DRAIN_ONCE,
         };
+    drop(door);
     drop(checker);
     drop(pods);
     drop(journal);
@@ -347,6 +355,7 @@ struct Inlets {
     views: mpsc::Receiver<View>,
     requests: mpsc::Receiver<Request>,
     facts: mpsc::Receiver<Dated>,
+    asks: mpsc::Receiver<door::Ask>,
     /// Whom the engine's questions go to.
     evidence: Evidence,
 }
@@ -437,6 +446,10 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
                     }
                 }
             },
+            Some(ask) = inlets.asks.recv() => {
+                // Who no longer waits asks again.
+                let _ = ask.send(core.knowledge());
+            }
             Some(view) = inlets.views.recv() => {
                 core.node(view);
                 if !std::mem::replace(&mut has_checked, true) {

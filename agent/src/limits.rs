@@ -448,3 +448,15 @@ pub const SHOWN_ALTERNATIVES: usize = 3;
 
 /// A headline: one line of a terminal.
 pub const TITLE_BYTES: usize = 160;
+
+/// Connections at the door for `why` and `bundle`: a person or two and a script.
+pub const DOOR_CONNECTIONS: usize = 4;
+
+/// How long a question and its answer may take.
+pub const DOOR_ANSWER: Duration = Duration::from_secs(10);
+
+/// A question is one short line.
+pub const DOOR_QUESTION_BYTES: u64 = 4096;
+
+/// An answer: the incidents that the engine holds at most, with their facts.
+pub const DOOR_ANSWER_BYTES: u64 = 64 << 20;

@@ -68,7 +68,9 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let (concluded, is_concluded) = oneshot::channel();
     let (_, facts) = mpsc::channel(1);
     let evidence = Evidence::none();
-    let inlets = Inlets { feeds: feeds_in, views, requests: requests_in, facts, evidence };
+    // Nobody asks a recording.
+    let (_, asks) = mpsc::channel(1);
+    let inlets = Inlets { feeds: feeds_in, views, requests: requests_in, facts, asks, evidence };
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
     let core = std::thread::Builder::new()
         .name("core".to_owned())
