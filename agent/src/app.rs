@@ -5,6 +5,7 @@ pub mod core;
 pub mod door;
 pub mod evidence;
 pub mod replay;
+mod shelf;
 
 use std::io::IsTerminal;
 use std::path::Path;

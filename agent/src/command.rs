@@ -13,7 +13,9 @@ mod config;
 mod demo;
 pub mod explain;
 mod parse;
+mod reach;
 mod temporary;
+mod why;
 
 /// Done; for `parse` and `explain`, something was found.
 pub const DONE: u8 = 0;
@@ -45,6 +47,7 @@ Start here:
   journalctl -u kubelet | podwhy parse every sync failure of this node as one JSON line
   podwhy cause                         every cause it knows, what each means and what to do
   podwhy check                         what the agent could read on this machine
+  podwhy why                           what the agent of this node knows: what fails, and why
   podwhy agent                         the node agent: prints, or sends to an OTLP endpoint
 
 Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 64 bad configuration.";
@@ -58,6 +61,7 @@ enum Command {
     Demo(demo::Args),
     Explain(explain::Args),
     Parse(parse::Args),
+    Why(why::Args),
 }
 
 /// Runs one command to its end.
@@ -71,6 +75,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Parse(arguments) => parse::run(&arguments),
+        Command::Why(arguments) => why::run(&arguments),
     }
 }
 

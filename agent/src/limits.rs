@@ -453,10 +453,19 @@ pub const TITLE_BYTES: usize = 160;
 pub const DOOR_CONNECTIONS: usize = 4;
 
 /// How long a question and its answer may take.
-pub const DOOR_ANSWER: Duration = Duration::from_secs(10);
+pub const DOOR_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A question is one short line.
 pub const DOOR_QUESTION_BYTES: u64 = 4096;
 
 /// An answer: the incidents that the engine holds at most, with their facts.
 pub const DOOR_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Pods whose newest version is kept for who asks: what the largest nodes run.
+pub const SHELF_PODS: usize = 512;
+
+/// Last words, counts and listings that are kept for who asks: a few for each pod that fails.
+pub const SHELF_MOMENTS: usize = 128;
+
+/// How often `why --watch` asks: what changes, changes within seconds.
+pub const WATCH_EVERY: std::time::Duration = std::time::Duration::from_secs(1);

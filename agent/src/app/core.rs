@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::{door::{About, Knowledge, stamp}, shelf, shelf::Shelf};
 use crate::{
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
     export::{Pending, Request, encode},
-    fact::{Dated, Want},
+    fact::{Dated, Fact, Want},
     limits,
     node::View,
     outbox::{Change, Commit, Entry, Outbox},
@@ -42,6 +43,11 @@ pub struct Core {
     removed: Vec<u64>,
     /// Event time so far: inputs without a time of their own happen "now" in this sense.
     at: Micros,
+    /// The newest facts, for who asks.
+    shelf: Shelf,
+    node: String,
+    /// The first time that this run read: what it says of before comes from the durable state.
+    read_from: Option<Micros>,
     /// Positions and bookkeeping alone are written at most this often.
     quiet_commit_at: Instant,
     committed: Arc<Notify>,
@@ -67,6 +73,7 @@ impl Core {
     pub fn new(outbox: Outbox, settings: Settings, committed: Arc<Notify>) -> Self {
         let state = outbox.state();
         let join = Join::restore(entries_of(JOIN_STATE, &state));
+        let node = settings.node.clone();
         let mut diagnosis = Diagnosis::new(settings);
         let entries = entries_of(DIAGNOSIS_STATE, &state);
         let unreadable =
@@ -84,6 +91,9 @@ impl Core {
             positions: BTreeMap::new(),
             removed: Vec::new(),
             at: 0,
+            shelf: Shelf::default(),
+            node,
+            read_from: None,
             quiet_commit_at: Instant::now(),
             committed,
             counts,
@@ -120,6 +130,7 @@ impl Core {
     /// Time has come this far, and every line up to it has been fed.
     pub fn tick(&mut self, at: Micros) {
         self.at = at;
+        self.read_from.get_or_insert(at);
         let Self { join, diagnosis, output, counts, .. } = self;
         join.advance(at, &mut |joined| understand(diagnosis, output, counts, &joined));
         self.apply(Input::Tick);
@@ -134,12 +145,24 @@ impl Core {
 
     /// The node looks like this from now on.
     pub fn node(&mut self, view: View) {
+        let fact = Fact::View(Box::new(view.clone()));
+        self.shelf.keep(&shelf::dated(wall_clock(), fact));
         self.note(Input::Node(view));
     }
 
     /// A fact beside the lines, at the time at which it was true.
     pub fn fact(&mut self, dated: Dated) {
+        self.shelf.keep(&dated);
         self.diagnosis.apply(dated.at, Input::Fact(Box::new(dated)), &mut self.output);
+    }
+
+    /// What is known now, for who asks.
+    #[must_use]
+    pub fn knowledge(&self) -> Knowledge {
+        let mut agent = About::of(&self.node, self.at);
+        agent.read_from = self.read_from.and_then(stamp);
+        let incidents = self.diagnosis.incidents().collect();
+        Knowledge { agent, incidents, facts: self.shelf.facts() }
     }
 
     /// What the engine wants to know since the last call.
@@ -153,9 +176,10 @@ impl Core {
     }
 
     fn lines(&mut self, lines: &mut dyn Lines) {
-        let Self { join, diagnosis, output, counts, at, .. } = self;
+        let Self { join, diagnosis, output, counts, at, read_from, .. } = self;
         lines.each(&mut |line: Line<'_>| {
             *at = line.at;
+            read_from.get_or_insert(line.at);
             join.push(line, &mut |joined| understand(diagnosis, output, counts, &joined));
         });
     }
@@ -239,6 +263,8 @@ impl Core {
             bytes: encode::record(&record, observed, bounds),
         });
         let records = records.collect();
+        // Their changes are among the records; who asks is told how they stand.
+        output.incidents.clear();
         let mut state_changes = Vec::new();
         let mut keep = |owner: u8, (key, value): StateChange| {
             state_changes.push((std::iter::once(owner).chain(key).collect(), value));

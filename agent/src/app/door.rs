@@ -40,6 +40,8 @@ pub struct About {
     pub node: String,
     /// Its release.
     pub version: String,
+    /// What this run began to read at, RFC 3339.
+    pub read_from: Option<String>,
     /// The newest time that it has read up to, RFC 3339.
     pub read_up_to: Option<String>,
     /// What it cannot see, in words.
@@ -50,14 +52,20 @@ impl About {
     /// This release, on that node, as far as it has read.
     #[must_use]
     pub fn of(node: &str, read_up_to: Micros) -> Self {
-        let at = jiff::Timestamp::from_microsecond(read_up_to).ok().filter(|_| read_up_to > 0);
         Self {
             node: node.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            read_up_to: at.map(|at| at.to_string()),
+            read_from: None,
+            read_up_to: stamp(read_up_to),
             blind: Vec::new(),
         }
     }
+}
+
+/// RFC 3339; nothing for what is no time yet.
+pub(super) fn stamp(at: Micros) -> Option<String> {
+    let at = jiff::Timestamp::from_microsecond(at).ok().filter(|_| at > 0);
+    at.map(|at| at.to_string())
 }
 
 /// One line of an answer.

@@ -21,6 +21,7 @@ mod words;
 pub use advice::{Advice, Peaks};
 pub use answer::{Explained, NamedInput, Options};
 pub use read::explain;
+pub(super) use render::{Look, plain, standing};
 
 /// Explain pasted logs: what fails, why, what shows it, and what to do next.
 ///
@@ -59,6 +60,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     pod: Option<String>,
 
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// Which incidents, beside whose.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Filter {
     /// Only incidents of this namespace.
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
@@ -90,13 +98,13 @@ Exit codes: 0 something was explained, 1 an input could not be read, 2 bad argum
 3 nothing recognised.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Form {
+pub(super) enum Form {
     Text,
     Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Colour {
+pub(super) enum Colour {
     Auto,
     Always,
     Never,
@@ -130,7 +138,7 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
     let is_unread = !explained.unread.is_empty();
     let text = match arguments.output {
         Form::Json => render::json(&explained, &advice),
-        Form::Text => render::text(&explained, &advice, arguments.look()),
+        Form::Text => render::text(&explained, &advice, look(arguments.color)),
     };
     let code = match (has_found, is_unread) {
         (true, _) => DONE,
@@ -144,33 +152,45 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
 }
 
 impl Args {
-    fn look(&self) -> render::Look {
-        let is_terminal = io::stdout().is_terminal();
-        let no_color = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
-        let colour = match self.color {
-            Colour::Always => true,
-            Colour::Never => false,
-            Colour::Auto => is_terminal && !no_color,
-        };
-        let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let measured = || {
-            rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col))
-        };
-        let width = told().or_else(|| measured().filter(|_| is_terminal));
-        render::Look { colour, width: width.filter(|width| *width > 0) }
-    }
-
     fn wants(&self, incident: &Incident, now: Option<Micros>) -> bool {
-        let any_pod =
-            |is_it: &dyn Fn(&crate::incident::Pod) -> bool| incident.pods.iter().any(is_it);
         let is_pod = self.pod.as_ref().is_none_or(|wanted| {
             let name = wanted.rsplit('/').next().unwrap_or(wanted);
-            any_pod(&|pod| pod.name.as_ref().is_some_and(|it| it.contains(name)))
+            let is_it = |it: &String| it.contains(name);
+            incident.pods.iter().any(|pod| pod.name.as_ref().is_some_and(is_it))
         });
-        let is_namespace = self
-            .namespace
-            .as_ref()
-            .is_none_or(|wanted| any_pod(&|pod| pod.namespace.as_ref() == Some(wanted)));
+        is_pod && self.filter.wants(incident, now)
+    }
+}
+
+/// How the terminal wants it.
+pub(super) fn look(colour: Colour) -> Look {
+    let is_terminal = io::stdout().is_terminal();
+    let no_color = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
+    let colour = match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => is_terminal && !no_color,
+    };
+    let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured =
+        || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let width = told().or_else(|| measured().filter(|_| is_terminal));
+    Look { colour, width: width.filter(|width| *width > 0) }
+}
+
+impl Filter {
+    /// Whether anything is left out at all.
+    pub(super) const fn is_set(&self) -> bool {
+        self.namespace.is_some()
+            || self.step.is_some()
+            || self.cause.is_some()
+            || self.since.is_some()
+    }
+
+    pub(super) fn wants(&self, incident: &Incident, now: Option<Micros>) -> bool {
+        let is_namespace = self.namespace.as_ref().is_none_or(|wanted| {
+            incident.pods.iter().any(|pod| pod.namespace.as_ref() == Some(wanted))
+        });
         let is_step = self.step.as_ref().is_none_or(|wanted| {
             incident.step.as_ref().is_some_and(|step| step.eq_ignore_ascii_case(wanted))
         });
@@ -182,7 +202,7 @@ impl Args {
             (Some(since), Some(last), Some(now)) => last >= now.saturating_sub(since),
             _ => true,
         };
-        is_pod && is_namespace && is_step && is_cause && is_since
+        is_namespace && is_step && is_cause && is_since
     }
 }
 

@@ -14,7 +14,7 @@ use wrap::Page;
 
 /// How it is shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Look {
+pub(in crate::command) struct Look {
     pub(super) colour: bool,
     /// Columns of the terminal, where there is one.
     pub(super) width: Option<usize>,
@@ -48,7 +48,7 @@ fn undated(mut incident: Incident) -> Incident {
 }
 
 /// One line, harmless.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::command) fn plain(text: &str) -> String {
     tidy(text, VALUE_BYTES).replace(['\n', '\t'], " ")
 }
 
@@ -75,6 +75,17 @@ pub(super) fn text(explained: &Explained, advice: &[Advice], look: Look) -> Stri
              leave them out",
             explained.failures, explained.lines
         ));
+    }
+    page.finish()
+}
+
+/// Incidents of a live agent, worst first.
+pub(in crate::command) fn standing(incidents: &[&Incident], now: Micros, look: Look) -> String {
+    let mut page = Page::new(look);
+    let mut incidents = incidents.to_vec();
+    incidents.sort_by_key(|incident| (rank(incident), incident.first_seen));
+    for incident in incidents {
+        one(&mut page, incident, Clock { now: Some(now), is_dated: true });
     }
     page.finish()
 }

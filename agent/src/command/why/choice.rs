@@ -1,0 +1,75 @@
+//! Which incidents answer a question. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::incident::{Incident, Scope, State};
+
+/// What somebody asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The node and everything on it.
+    All,
+    /// What concerns the node as a whole.
+    Node,
+    /// A pod, or the pods of a workload.
+    Pod {
+        namespace: Option<String>,
+        name: String,
+    },
+}
+
+/// Its end is proven, or it is no longer this incident's.
+pub(super) const fn is_over(incident: &Incident) -> bool {
+    matches!(incident.state, State::Resolved | State::Superseded)
+}
+
+/// `web-0` itself, or one of `web`'s.
+pub(super) fn is_named(name: &str, wanted: &str) -> bool {
+    name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+impl Subject {
+    /// `shop/web-0`, `web-0`, `pod/web-0` as kubectl writes it, `node`, or the node's own name.
+    pub(super) fn of(text: Option<&str>, node: &str) -> Self {
+        let Some(text) = text else { return Self::All };
+        if text == "node" || text == node {
+            return Self::Node;
+        }
+        let (namespace, name) = match text.split_once('/') {
+            None | Some(("pod" | "pods", _)) => {
+                (None, text.rsplit('/').next().unwrap_or(text).to_owned())
+            }
+            Some((namespace, name)) => (Some(namespace.to_owned()), name.to_owned()),
+        };
+        Self::Pod { namespace, name }
+    }
+
+    /// Those that answer it. A member says its part only where its pod is asked for; else the
+    /// incident that it is a member of says it.
+    pub(super) fn choose<'k>(
+        &self,
+        known: &'k [Incident],
+        wants: impl Fn(&Incident) -> bool,
+    ) -> Vec<&'k Incident> {
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
+        for incident in known.iter().filter(|incident| self.concerns(incident) && wants(incident)) {
+            let parent = incident.parent.as_deref();
+            let parent = parent.filter(|id| known.iter().any(|other| other.id == *id));
+            ids.extend(parent);
+            if parent.is_none() || matches!(self, Self::Pod { .. }) {
+                ids.insert(&incident.id);
+            }
+        }
+        known.iter().filter(|incident| ids.contains(incident.id.as_str())).collect()
+    }
+
+    fn concerns(&self, incident: &Incident) -> bool {
+        let Self::Pod { namespace, name } = self else {
+            return *self == Self::All || incident.scope == Scope::Node;
+        };
+        incident.pods.iter().any(|pod| {
+            pod.name.as_deref().is_some_and(|it| is_named(it, name))
+                && (namespace.is_none() || pod.namespace == *namespace)
+        })
+    }
+}
