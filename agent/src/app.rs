@@ -6,6 +6,7 @@ pub mod door;
 pub mod evidence;
 pub mod replay;
 mod shelf;
+mod sources;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -18,7 +19,9 @@ use tokio::time::Instant;
 use self::{
     core::{Core, Pace},
     evidence::Evidence,
+    sources::{follow_journal, follow_pods, sight},
 };
+pub use self::sources::pods_config;
 use crate::{
     config::{self, Config},
     diagnosis::{self, Check, CheckStatus},
@@ -93,15 +96,15 @@ async fn live(
         .spawn(move || serve(core, inlets, ends))
         .context("the core's thread cannot be made")?;
 
-    let door = door::open(&config.state.folder, asks);
-    if let Err(error) = &door {
-        tracing::warn!(%error, folder = %config.state.folder.display(), "podwhy why will not find this agent: its socket cannot be made");
-    }
     let journal = follow_journal(config, from, feeds)?;
     let checker = node::Checker::start(&config.node, move |view, _| drop(views.try_send(view)))
         .context("the thread that looks at the node cannot be made")?;
 
     let pods = follow_pods(config, &identity.node, facts);
+    let door = door::open(&config.state.folder, asks, sight(journal.as_ref(), pods.as_ref()));
+    if let Err(error) = &door {
+        tracing::warn!(%error, folder = %config.state.folder.display(), "podwhy why will not find this agent: its socket cannot be made");
+    }
 
     let (drain, draining) = watch::channel(None);
     let port = Port::new(requests, committed);
@@ -182,49 +185,6 @@ fn destination(
     }
     destination.url().context("where records go")?;
     Ok(destination)
-}
-
-/// Starts to read behind `from`. `None` where the journal is switched off.
-fn follow_journal(
-    config: &Config,
-    from: Option<Position>,
-    feeds: mpsc::Sender<Feed>,
-) -> anyhow::Result<Option<journal::Handle>> {
-    if !config.journal.enabled {
-        return Ok(None);
-    }
-    let journal = journal::Config::from(&config.journal);
-    let handle = journal::spawn(journal, from, feeds);
-    handle.context("the journal's thread cannot be made").map(Some)
-}
-
-/// Watches the node's pods, where the API server may be asked.
-fn follow_pods(
-    config: &Config,
-    node: &str,
-    facts: mpsc::Sender<Dated>,
-) -> Option<node::pods::Handle> {
-    let section = &config.kubernetes;
-    let jitter = export::retry::Random::default().share();
-    section.enabled.then(|| {
-        let watched = node::pods::Config {
-            start_after: section.start_jitter.mul_f64(jitter),
-            ..pods_config(section, node)
-        };
-        node::pods::spawn(watched, facts)
-    })
-}
-
-/// What of the configuration the watch needs.
-#[must_use]
-pub fn pods_config(section: &config::Kubernetes, node: &str) -> node::pods::Config {
-    node::pods::Config {
-        node: node.to_owned(),
-        kubeconfig: section.kubeconfig.clone(),
-        pod_labels: section.pod_labels.clone(),
-        node_labels: section.node_labels.clone(),
-        start_after: std::time::Duration::ZERO,
-    }
 }
 
 /// How the delivery came out.

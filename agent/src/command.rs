@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{config as config_file, export};
 
 mod agent;
+mod bundle;
 pub mod cause;
 mod check;
 mod config;
@@ -48,6 +49,7 @@ Start here:
   podwhy cause                         every cause it knows, what each means and what to do
   podwhy check                         what the agent could read on this machine
   podwhy why                           what the agent of this node knows: what fails, and why
+  podwhy bundle                        all of that in one redacted file, for explain elsewhere
   podwhy agent                         the node agent: prints, or sends to an OTLP endpoint
 
 Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 64 bad configuration.";
@@ -55,6 +57,7 @@ Exit codes: 0 done, 1 failed, 2 bad arguments, 3 no failure found in the input, 
 #[derive(Debug, Subcommand)]
 enum Command {
     Agent(agent::Agent),
+    Bundle(bundle::Args),
     Cause(cause::Arguments),
     Check(check::Check),
     Config(config::Config),
@@ -69,6 +72,7 @@ enum Command {
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Cause(arguments) => cause::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),

@@ -469,3 +469,18 @@ pub const SHELF_MOMENTS: usize = 128;
 
 /// How often `why --watch` asks: what changes, changes within seconds.
 pub const WATCH_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Two questions to the API server while somebody waits.
+pub const API_ASK: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Pieces of time around incidents that a bundle reads the journal for: an incident has two.
+pub const BUNDLE_WINDOWS: usize = 32;
+
+/// Journal entries of a bundle: twenty minutes of the busiest node, before compression.
+pub const BUNDLE_JOURNAL_BYTES: usize = 32 << 20;
+
+/// Somebody waits for the bundle.
+pub const BUNDLE_READ: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// One file of a bundle that is read: more is none of ours.
+pub const BUNDLE_MEMBER_BYTES: usize = 64 << 20;

@@ -3,12 +3,14 @@
 //! Owns the rules and their counts. Linear in its input, which the caller bounds; idempotent.
 
 mod rules;
+mod stream;
 
 use std::{borrow::Cow, sync::LazyLock};
 
 use aho_corasick::AhoCorasick;
 
 pub use rules::Rule;
+pub use stream::Stream;
 
 /// How often each rule found something, in the order of [`Rule::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -64,6 +66,67 @@ pub fn scrub<'a>(text: &'a str, counts: &mut Counts) -> Cow<'a, str> {
         }
     }
     out
+}
+
+/// Scrubs every text of a JSON value; where a member is named like a secret, its whole text.
+pub fn value(given: &mut serde_json::Value) {
+    use serde_json::Value;
+    let tidy = |text: &mut String| {
+        if let Cow::Owned(scrubbed) = scrub(text, &mut Counts::default()) {
+            *text = scrubbed;
+        }
+    };
+    match given {
+        Value::String(text) => tidy(text),
+        Value::Array(items) => {
+            let words = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+            let words: Option<Vec<String>> = words;
+            items.iter_mut().for_each(value);
+            if let Some(words) = words {
+                for (item, word) in items.iter_mut().zip(list(words)) {
+                    *item = Value::String(word);
+                }
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(text) => {
+                        let keyed = format!("{name}={text}");
+                        let scrubbed = scrub(&keyed, &mut Counts::default());
+                        match scrubbed.strip_prefix(name.as_str()).and_then(|it| it.strip_prefix('=')) {
+                            Some(rest) if rest != text => *text = rest.to_owned(),
+                            _ => tidy(text),
+                        }
+                    }
+                    other => value(other),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Scrubs the words of a command, where a secret may follow its flag as a word of its own.
+#[must_use]
+pub fn list(words: Vec<String>) -> Vec<String> {
+    let mut before: Option<String> = None;
+    let mut scrubbed = |word: String| {
+        let alone = scrub(&word, &mut Counts::default()).into_owned();
+        let told = match before.replace(word) {
+            Some(flag) if flag.starts_with('-') && alone != rules::MARK => {
+                let pair = format!("{flag} {alone}");
+                let pair = scrub(&pair, &mut Counts::default());
+                let is_secret = pair.strip_prefix(flag.as_str()).is_some_and(|rest| {
+                    rest.strip_prefix(' ').is_some_and(|rest| rest != alone)
+                });
+                if is_secret { rules::MARK.to_owned() } else { alone }
+            }
+            _ => alone,
+        };
+        told
+    };
+    words.into_iter().map(&mut scrubbed).collect()
 }
 
 /// The rules that can match at all, in their order.

@@ -85,6 +85,9 @@ enum Question {
     All,
 }
 
+/// Says what the agent cannot see, in words.
+pub type Sight = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// The open door; closed, and its file taken away, when dropped.
 #[derive(Debug)]
 pub struct Door {
@@ -104,7 +107,7 @@ impl Drop for Door {
 ///
 /// # Errors
 /// When the socket cannot be made there; the agent works without it.
-pub fn open(folder: &Path, core: mpsc::Sender<Ask>) -> io::Result<Door> {
+pub fn open(folder: &Path, core: mpsc::Sender<Ask>, sight: Sight) -> io::Result<Door> {
     let path = folder.join(SOCKET);
     // One of an agent that ended without a word; a living one would hold the state folder's lock.
     match std::fs::remove_file(&path) {
@@ -113,19 +116,19 @@ pub fn open(folder: &Path, core: mpsc::Sender<Ask>) -> io::Result<Door> {
     }
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let listening = tokio::spawn(listen(listener, core));
+    let listening = tokio::spawn(listen(listener, core, sight));
     Ok(Door { path, listening })
 }
 
-async fn listen(listener: UnixListener, core: mpsc::Sender<Ask>) {
+async fn listen(listener: UnixListener, core: mpsc::Sender<Ask>, sight: Sight) {
     let places = Arc::new(Semaphore::new(limits::DOOR_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let core = core.clone();
+                let (core, sight) = (core.clone(), sight.clone());
                 tokio::spawn(async move {
-                    let answered = answer(stream, core);
+                    let answered = answer(stream, core, sight);
                     match tokio::time::timeout(limits::DOOR_ANSWER, answered).await {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => tracing::debug!(%error, "a question was not answered"),
@@ -142,7 +145,7 @@ async fn listen(listener: UnixListener, core: mpsc::Sender<Ask>) {
     }
 }
 
-async fn answer(stream: UnixStream, core: mpsc::Sender<Ask>) -> io::Result<()> {
+async fn answer(stream: UnixStream, core: mpsc::Sender<Ask>, sight: Sight) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read).take(limits::DOOR_QUESTION_BYTES).read_line(&mut line).await?;
@@ -150,7 +153,8 @@ async fn answer(stream: UnixStream, core: mpsc::Sender<Ask>) -> io::Result<()> {
     let (reply, replied) = oneshot::channel();
     let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the agent ends");
     core.send(reply).await.map_err(|_| gone())?;
-    let Knowledge { agent, incidents, facts } = replied.await.map_err(|_| gone())?;
+    let Knowledge { mut agent, incidents, facts } = replied.await.map_err(|_| gone())?;
+    agent.blind = sight();
     let incidents = incidents.into_iter().map(|incident| Said::Incident(Box::new(incident)));
     let facts = facts.into_iter().map(|fact| Said::Fact(Box::new(fact)));
     for said in std::iter::once(Said::Agent(agent)).chain(incidents).chain(facts) {
@@ -196,7 +200,7 @@ mod tests {
     async fn a_question_is_answered_whole_and_the_door_is_for_its_user_only() {
         let folder = tempfile::tempdir().unwrap();
         let (asks, mut asked) = mpsc::channel::<Ask>(1);
-        let door = open(folder.path(), asks).unwrap();
+        let door = open(folder.path(), asks, Arc::new(Vec::new)).unwrap();
         let mode = std::fs::metadata(folder.path().join(SOCKET)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let known = Knowledge {
@@ -216,7 +220,7 @@ mod tests {
     async fn what_is_no_question_costs_only_its_own_connection() {
         let folder = tempfile::tempdir().unwrap();
         let (asks, mut asked) = mpsc::channel::<Ask>(1);
-        let _door = open(folder.path(), asks).unwrap();
+        let _door = open(folder.path(), asks, Arc::new(Vec::new)).unwrap();
         let mut stream = UnixStream::connect(folder.path().join(SOCKET)).await.unwrap();
         stream.write_all(b"who are you?\n").await.unwrap();
         let mut answer = Vec::new();

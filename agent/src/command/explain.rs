@@ -12,6 +12,7 @@ use crate::source::Micros;
 
 mod advice;
 mod answer;
+mod bundled;
 mod order;
 mod pod_logs;
 mod read;
@@ -116,17 +117,24 @@ fn time(text: &str) -> Result<Micros, String> {
         .map_err(|_| "write it as 2026-11-22T13:22:41Z".to_owned())
 }
 
-fn age(text: &str) -> Result<Micros, String> {
+pub(super) fn age(text: &str) -> Result<Micros, String> {
     crate::source::paste::age(text).ok_or_else(|| "write it as 30s, 10m, 2h or 1d".to_owned())
 }
 
 /// Reads, answers, and tells the exit code.
 #[must_use]
 pub(super) fn run(arguments: &Args) -> ExitCode {
-    let (inputs, unread) = opened(&arguments.files);
-    let options =
-        Options { at: arguments.at, pod_logs: arguments.pod_logs.clone(), ..Options::default() };
+    let Given { inputs, bundles, unread } = opened(&arguments.files);
+    let options = Options {
+        at: arguments.at,
+        pod_logs: arguments.pod_logs.clone(),
+        node: bundles.iter().find_map(|bundle| bundle.node.clone()),
+        ..Options::default()
+    };
     let mut explained = explain(inputs, &options);
+    for bundle in bundles {
+        bundle.tell(&mut explained, arguments.at.is_some());
+    }
     let advice = explained.advice();
     let has_found = !explained.incidents.is_empty() || explained.failures > 0 || !advice.is_empty();
     let now = explained.now;
@@ -206,35 +214,51 @@ impl Filter {
     }
 }
 
-/// The inputs that can be opened, and what is wrong with the others.
-fn opened(files: &[PathBuf]) -> (Vec<NamedInput>, Vec<String>) {
-    let standard_input = [PathBuf::from("-")];
-    let files = if files.is_empty() { &standard_input[..] } else { files };
-    let (mut inputs, mut unread) = (Vec::new(), Vec::new());
-    for file in files {
-        if file == Path::new("-") {
-            invite();
-            inputs.push(NamedInput { name: None, bytes: Box::new(io::stdin()), written: None });
-            continue;
-        }
-        match open(file) {
-            Ok(input) => inputs.push(input),
-            Err(error) => unread.push(format!("cannot read {}: {error}", file.display())),
-        }
-    }
-    (inputs, unread)
+/// What is there to explain.
+#[derive(Debug, Default)]
+struct Given {
+    inputs: Vec<NamedInput>,
+    bundles: Vec<bundled::Bundle>,
+    /// What is wrong with the others, one sentence each.
+    unread: Vec<String>,
 }
 
-fn open(path: &Path) -> io::Result<NamedInput> {
+/// The inputs that can be opened, and what is wrong with the others.
+fn opened(files: &[PathBuf]) -> Given {
+    let standard_input = [PathBuf::from("-")];
+    let files = if files.is_empty() { &standard_input[..] } else { files };
+    let mut given = Given::default();
+    for file in files {
+        let opened = if file == Path::new("-") {
+            invite();
+            bundled::open(NamedInput { name: None, bytes: Box::new(io::stdin()), written: None })
+        } else {
+            open(file)
+        };
+        match opened {
+            Ok(bundled::Opened::Paste(input)) => given.inputs.push(input),
+            Ok(bundled::Opened::Bundle(bundle, inputs)) => {
+                given.bundles.push(*bundle);
+                given.inputs.extend(inputs);
+            }
+            Err(error) => given.unread.push(format!("cannot read {}: {error}", file.display())),
+        }
+    }
+    given
+}
+
+fn open(path: &Path) -> io::Result<bundled::Opened> {
     let file = std::fs::File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err(io::Error::other("it is a folder; pod logs go behind --pod-logs"));
+        let no_bundle = || io::Error::other("it is a folder; pod logs go behind --pod-logs");
+        return bundled::folder(path)?.ok_or_else(no_bundle);
     }
     let since = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok();
     let written = metadata.modified().ok().filter(|_| metadata.is_file()).and_then(since);
     let written = written.and_then(|since| Micros::try_from(since.as_micros()).ok());
-    Ok(NamedInput { name: Some(path.display().to_string()), bytes: Box::new(file), written })
+    let name = Some(path.display().to_string());
+    bundled::open(NamedInput { name, bytes: Box::new(file), written })
 }
 
 /// Somebody sits before an empty terminal.

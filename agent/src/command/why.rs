@@ -136,8 +136,8 @@ impl Question<'_> {
             Subject::Pod { namespace, name } => {
                 let pods = pod::known(known, namespace.as_deref(), name);
                 if pods.is_empty() {
-                    let told = elsewhere::find(agent, known, namespace.as_deref(), name);
-                    return tell_not_here(&told);
+                    complain(&elsewhere::tell(agent, known, namespace.as_deref(), name));
+                    return FAILED;
                 }
                 let told: Vec<String> =
                     pods.iter().map(|pod| pod::told(pod, known, self.filter.is_set())).collect();
@@ -199,11 +199,6 @@ fn unseen(known: &Knowledge, now: Micros) -> String {
         text.push_str(&format!("incomplete: {}\n", plain(blind)));
     }
     text
-}
-
-fn tell_not_here(told: &elsewhere::Told) -> u8 {
-    complain(&told.sentence);
-    FAILED
 }
 
 /// One object of design 5.3.

@@ -249,7 +249,9 @@ fn one_container(
     let hooks = container.lifecycle.as_ref();
     let ports = container.ports.as_deref().unwrap_or_default();
     let words = |list: Option<&Vec<String>>| -> Vec<String> {
-        list.into_iter().flatten().take(limits::POD_ITEMS).map(|text| prose(text)).collect()
+        let words = list.into_iter().flatten().take(limits::POD_ITEMS);
+        // A secret may be a word of its own behind its flag.
+        redact::list(words.map(|text| prose(text)).collect())
     };
     let env = container.env.as_deref().unwrap_or_default();
     let mounts = container.volume_mounts.as_deref().unwrap_or_default();

@@ -2,6 +2,8 @@
 //! fact at once and is dropped: no store, no value of an environment variable. While the API server
 //! is away what was told before holds; when it is back, a list says what is gone. Judges nothing.
 
+mod find;
+
 use std::{
     path::{Path, PathBuf},
     pin::pin,
@@ -32,6 +34,8 @@ use crate::{
     redact,
     source::Micros,
 };
+
+pub use find::{Found, find};
 
 /// Whose pods, and how the API server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,12 @@ impl Handle {
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// The same for who has no handle.
+    pub fn sight(&self) -> impl Fn() -> State + Send + Sync + 'static {
+        let state = self.state.clone();
+        move || state.borrow().clone()
     }
 }
 

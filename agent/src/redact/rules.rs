@@ -7,7 +7,7 @@ use regex::{Captures, Regex};
 
 use super::Counts;
 
-const MARK: &str = "REDACTED";
+pub(super) const MARK: &str = "REDACTED";
 
 /// Shorter runs are ids and digests of the runtime (64 hex digits) or names.
 const BASE64_RUN: usize = 64;

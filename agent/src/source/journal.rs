@@ -180,6 +180,12 @@ impl Handle {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How the source is, for who has no handle.
+    pub fn sight(&self) -> impl Fn() -> State + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move || state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Ends the reader and returns when the source is gone, which takes at most
     /// `supervisor::END_WITHIN`. Nothing is lost: what was not handed on is read again next time.
     pub fn stop(mut self) {
