@@ -16,12 +16,12 @@ use anyhow::Context;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+pub use self::sources::pods_config;
 use self::{
     core::{Core, Pace},
     evidence::Evidence,
     sources::{follow_journal, follow_pods, sight},
 };
-pub use self::sources::pods_config;
 use crate::{
     config::{self, Config},
     diagnosis::{self, Check, CheckStatus},

@@ -94,7 +94,10 @@ pub fn value(given: &mut serde_json::Value) {
                     Value::String(text) => {
                         let keyed = format!("{name}={text}");
                         let scrubbed = scrub(&keyed, &mut Counts::default());
-                        match scrubbed.strip_prefix(name.as_str()).and_then(|it| it.strip_prefix('=')) {
+                        match scrubbed
+                            .strip_prefix(name.as_str())
+                            .and_then(|it| it.strip_prefix('='))
+                        {
                             Some(rest) if rest != text => *text = rest.to_owned(),
                             _ => tidy(text),
                         }
@@ -117,9 +120,9 @@ pub fn list(words: Vec<String>) -> Vec<String> {
             Some(flag) if flag.starts_with('-') && alone != rules::MARK => {
                 let pair = format!("{flag} {alone}");
                 let pair = scrub(&pair, &mut Counts::default());
-                let is_secret = pair.strip_prefix(flag.as_str()).is_some_and(|rest| {
-                    rest.strip_prefix(' ').is_some_and(|rest| rest != alone)
-                });
+                let is_secret = pair
+                    .strip_prefix(flag.as_str())
+                    .is_some_and(|rest| rest.strip_prefix(' ').is_some_and(|rest| rest != alone));
                 if is_secret { rules::MARK.to_owned() } else { alone }
             }
             _ => alone,

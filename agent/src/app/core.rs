@@ -7,7 +7,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{door::{About, Knowledge, stamp}, shelf, shelf::Shelf};
+use super::{
+    door::{About, Knowledge, stamp},
+    shelf,
+    shelf::Shelf,
+};
 use crate::{
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
     export::{Pending, Request, encode},

@@ -59,7 +59,10 @@ pub fn pods_config(section: &config::Kubernetes, node: &str) -> node::pods::Conf
 }
 
 /// What the sources cannot see at the moment, for who asks.
-pub(super) fn sight(journal: Option<&journal::Handle>, pods: Option<&node::pods::Handle>) -> door::Sight {
+pub(super) fn sight(
+    journal: Option<&journal::Handle>,
+    pods: Option<&node::pods::Handle>,
+) -> door::Sight {
     let journal = journal.map(journal::Handle::sight);
     let pods = pods.map(node::pods::Handle::sight);
     Arc::new(move || {

@@ -175,7 +175,11 @@ fn tail(known: &Knowledge, chosen: &[&Incident], now: Micros) -> String {
     let open = chosen.iter().filter(|incident| !choice::is_over(incident)).count();
     let over = chosen.len() - open;
     let node = plain(&known.agent.node);
-    format!("{node}: {open} unsolved, {over} over, as of {}\n{}", pod::told_at(now), unseen(known, now))
+    format!(
+        "{node}: {open} unsolved, {over} over, as of {}\n{}",
+        pod::told_at(now),
+        unseen(known, now)
+    )
 }
 
 /// What the agent did not see: an answer may be incomplete for it.

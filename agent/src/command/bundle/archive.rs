@@ -33,13 +33,13 @@ pub(super) fn create(
         io::ErrorKind::AlreadyExists => is_there(path),
         _ => of(error),
     })?;
-    write(&file, stem, members, made)
-        .and_then(|written| file.sync_all().map(|()| written))
-        .map_err(|error| {
+    write(&file, stem, members, made).and_then(|written| file.sync_all().map(|()| written)).map_err(
+        |error| {
             // Half an archive is none.
             let _ = fs::remove_file(path);
             of(error)
-        })
+        },
+    )
 }
 
 pub(super) fn is_there(path: &Path) -> String {

@@ -73,9 +73,8 @@ pub(super) fn read(section: &config::Journal, windows: &[Window]) -> Journal {
     let deadline = Instant::now() + limits::BUNDLE_READ;
     let mut redaction = redact::Stream::default();
     for window in windows {
-        let read = piece(section, *window, deadline, &mut |line| {
-            journal.take(line, &mut redaction)
-        });
+        let read =
+            piece(section, *window, deadline, &mut |line| journal.take(line, &mut redaction));
         if let Err(why) = read {
             journal.missing.push(why);
             break;

@@ -169,7 +169,8 @@ impl Bundle {
     /// Puts the node's word before what its lines alone would tell.
     pub(super) fn tell(self, explained: &mut Explained, is_past: bool) {
         let name = &self.name;
-        let missing = self.missing.iter().map(|why| format!("{name}: not complete: {}", plain(why)));
+        let missing =
+            self.missing.iter().map(|why| format!("{name}: not complete: {}", plain(why)));
         explained.unread.extend(missing);
         // What stood at an earlier time, the lines tell; and where the node told nothing, too.
         if is_past || self.incidents.is_empty() {

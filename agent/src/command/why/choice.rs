@@ -12,10 +12,7 @@ pub(super) enum Subject {
     /// What concerns the node as a whole.
     Node,
     /// A pod, or the pods of a workload.
-    Pod {
-        namespace: Option<String>,
-        name: String,
-    },
+    Pod { namespace: Option<String>, name: String },
 }
 
 /// Its end is proven, or it is no longer this incident's.

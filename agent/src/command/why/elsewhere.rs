@@ -8,7 +8,12 @@ use crate::export::otlp_http::install_tls_provider;
 use crate::node::pods::{self, Found};
 
 /// Says where the pod is, as far as that can be known from here.
-pub(super) fn tell(agent: &Agent, known: &Knowledge, namespace: Option<&str>, name: &str) -> String {
+pub(super) fn tell(
+    agent: &Agent,
+    known: &Knowledge,
+    namespace: Option<&str>,
+    name: &str,
+) -> String {
     let node = plain(&known.agent.node);
     match find(agent, namespace, name) {
         Ok(Some(found)) => there(&found, &node),

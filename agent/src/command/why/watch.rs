@@ -134,7 +134,11 @@ impl Question<'_> {
         }
         if self.form == super::Form::Text {
             text.push_str(&if chosen.is_empty() {
-                format!("{}: nothing that matches is open\n{}", plain(&known.agent.node), unseen(known, now))
+                format!(
+                    "{}: nothing that matches is open\n{}",
+                    plain(&known.agent.node),
+                    unseen(known, now)
+                )
             } else {
                 tail(known, &chosen, now)
             });

@@ -19,9 +19,20 @@ fn dump_all() {
         for incident in incidents(&scenario).values() {
             println!(
                 "   {:?} {:?} {:?}/{:?} {} pods={} c={:?} att={} rung={} exit={:?} killed={:?} note={:?} turns={} | {}",
-                incident.scope, incident.state, incident.step, incident.reason, incident.cause.id,
-                incident.pod_count, incident.pods.first().map(|pod| (pod.name.clone(), pod.container.clone())),
-                incident.attempts, incident.rung, incident.exit_code, incident.killed_by.as_ref().map(|k| k.who), incident.note, incident.turns, incident.proof.join(" // ")
+                incident.scope,
+                incident.state,
+                incident.step,
+                incident.reason,
+                incident.cause.id,
+                incident.pod_count,
+                incident.pods.first().map(|pod| (pod.name.clone(), pod.container.clone())),
+                incident.attempts,
+                incident.rung,
+                incident.exit_code,
+                incident.killed_by.as_ref().map(|k| k.who),
+                incident.note,
+                incident.turns,
+                incident.proof.join(" // ")
             );
         }
     }

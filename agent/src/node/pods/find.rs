@@ -57,9 +57,10 @@ async fn look(
             let there = format!("spec.nodeName={node}");
             let there = ListParams::default().labels(LABEL).fields(&there).limit(1);
             let agents = Api::<Pod>::all(client).list(&there).await?.items;
-            agents.into_iter().next().and_then(|agent| {
-                Some((agent.metadata.namespace?, agent.metadata.name?))
-            })
+            agents
+                .into_iter()
+                .next()
+                .and_then(|agent| Some((agent.metadata.namespace?, agent.metadata.name?)))
         }
         None => None,
     };
