@@ -21,16 +21,22 @@ pub enum Rule {
     UrlQuery,
     /// `scheme://user:password@host`.
     UrlUserinfo,
+    /// `user:password@host` without a scheme: DSNs.
+    BareUserinfo,
     /// `X-Amz-…=…`.
     AmzParameter,
     /// `sig=…`, `signature=…`.
     Signature,
     /// `Bearer …`, `Basic …`.
     Authorization,
-    /// `eyJ….….…`.
+    /// `eyJ….….…`, and JSON in base64 as in a `.dockerconfigjson`.
     Jwt,
     /// `AKIA…`, `ASIA…`.
     AwsKey,
+    /// Tokens that say by their beginning whose they are: `ghp_…`, `glpat-…`, `xoxb-…`, `AIza…`.
+    VendorToken,
+    /// `"auth":"…"` of a registry's login.
+    RegistryAuth,
     /// `EnvVar{Name:…,Value:…`.
     EnvValue,
     /// `password=…`, `token: …`, `"secret":"…"`, mount options.
@@ -43,15 +49,18 @@ pub enum Rule {
 
 impl Rule {
     /// All, in order of application.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Pem,
         Self::UrlQuery,
         Self::UrlUserinfo,
+        Self::BareUserinfo,
         Self::AmzParameter,
         Self::Signature,
         Self::Authorization,
         Self::Jwt,
         Self::AwsKey,
+        Self::VendorToken,
+        Self::RegistryAuth,
         Self::EnvValue,
         Self::KeyedSecret,
         Self::FlagSecret,
@@ -65,11 +74,14 @@ impl Rule {
             Self::Pem => "pem",
             Self::UrlQuery => "url_query",
             Self::UrlUserinfo => "url_userinfo",
+            Self::BareUserinfo => "bare_userinfo",
             Self::AmzParameter => "amz_parameter",
             Self::Signature => "signature",
             Self::Authorization => "authorization",
             Self::Jwt => "jwt",
             Self::AwsKey => "aws_key",
+            Self::VendorToken => "vendor_token",
+            Self::RegistryAuth => "registry_auth",
             Self::EnvValue => "env_value",
             Self::KeyedSecret => "keyed_secret",
             Self::FlagSecret => "flag_secret",
@@ -103,12 +115,14 @@ impl Rule {
     fn replacement(self, found: &Captures<'_>) -> Option<String> {
         let group = |index| found.get(index).map_or("", |group| group.as_str());
         match self {
-            Self::Pem | Self::Jwt | Self::AwsKey => Some(MARK.to_owned()),
+            Self::Pem | Self::Jwt | Self::AwsKey | Self::VendorToken => Some(MARK.to_owned()),
             Self::UrlQuery => Some(format!("{}?{MARK}", group(1))),
             Self::UrlUserinfo => Some(format!("://{MARK}@")),
             Self::AmzParameter | Self::Signature | Self::EnvValue | Self::FlagSecret => {
                 Some(format!("{}{MARK}", group(1)))
             }
+            Self::BareUserinfo => bare_userinfo(group(1), group(2)),
+            Self::RegistryAuth => looks_encoded(group(2)).then(|| format!("{}{MARK}", group(1))),
             Self::Authorization => looks_encoded(group(2)).then(|| format!("{}{MARK}", group(1))),
             Self::KeyedSecret => keyed(group(1), group(2), group(3)),
             Self::LongBase64 => is_base64(group(0)).then(|| MARK.to_owned()),
@@ -121,6 +135,7 @@ pub(super) const LITERALS: &[(&str, Rule)] = &[
     ("-----begin", Rule::Pem),
     ("://", Rule::UrlQuery),
     ("://", Rule::UrlUserinfo),
+    ("@", Rule::BareUserinfo),
     ("x-amz-", Rule::AmzParameter),
     ("sig=", Rule::Signature),
     ("signature=", Rule::Signature),
@@ -129,7 +144,23 @@ pub(super) const LITERALS: &[(&str, Rule)] = &[
     ("eyj", Rule::Jwt),
     ("akia", Rule::AwsKey),
     ("asia", Rule::AwsKey),
+    ("ghp_", Rule::VendorToken),
+    ("gho_", Rule::VendorToken),
+    ("ghu_", Rule::VendorToken),
+    ("ghs_", Rule::VendorToken),
+    ("ghr_", Rule::VendorToken),
+    ("github_pat_", Rule::VendorToken),
+    ("glpat-", Rule::VendorToken),
+    ("npm_", Rule::VendorToken),
+    ("xox", Rule::VendorToken),
+    ("aiza", Rule::VendorToken),
+    ("ya29.", Rule::VendorToken),
+    ("dckr_pat_", Rule::VendorToken),
+    ("sk_live_", Rule::VendorToken),
+    ("hvs.", Rule::VendorToken),
+    ("auth", Rule::RegistryAuth),
     (",value:", Rule::EnvValue),
+    ("value", Rule::EnvValue),
     ("password", Rule::KeyedSecret),
     ("passwd", Rule::KeyedSecret),
     ("passphrase", Rule::KeyedSecret),
@@ -139,6 +170,7 @@ pub(super) const LITERALS: &[(&str, Rule)] = &[
     ("token", Rule::KeyedSecret),
     ("key", Rule::KeyedSecret),
     ("--", Rule::FlagSecret),
+    ("-u", Rule::FlagSecret),
 ];
 
 /// In the order of [`Rule::ALL`]. No pattern begins with a repetition, so that a search never scans
@@ -148,12 +180,24 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?s)-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\z)",
         r#"(://[^\s?"'<>\\]{1,2048})\?[^\s"'<>\\]+"#,
         r#"://[^\s/"'<>?\\]+@"#,
+        r#"\b([A-Za-z0-9._-]{1,64}:[^\s:@/"'(){}\[\],;\\]{1,128})@([A-Za-z0-9_.-]{1,128}[:/(])"#,
         r#"(?i)(x-amz-[a-z-]{1,64}(?:=|: ?))[^\s&"',;\\]+"#,
         r#"(?i)(\b(?:sig|signature)=)[^\s&"',;\\]+"#,
         r"(?i)(\b(?:bearer|basic) +)([A-Za-z0-9._~+/=-]{8,})",
-        r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*",
+        r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*|\beyJ[A-Za-z0-9+/_-]{20,}={0,2}",
         r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-        r"(Name:[^,{}]{1,256},Value:)[^,}]+",
+        concat!(
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{16,}",
+            r"|npm_[A-Za-z0-9]{16,}|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}",
+            r"|ya29\.[A-Za-z0-9_-]{16,}|dckr_pat_[A-Za-z0-9_-]{16,}|sk_live_[A-Za-z0-9]{16,}",
+            r"|hvs\.[A-Za-z0-9_-]{16,})"
+        ),
+        r#"(?i)(\bauth\\*["']?\s{0,4}[:=]\s{0,4}\\*["']?)([A-Za-z0-9+/]{8,}={0,2})"#,
+        concat!(
+            r"(Name:[^,{}]{1,256},Value:|",
+            r#"(?i:\\*"name\\*"\s?:\s?\\*"[^"\\]{0,64}(?:passw|secret|token|key)[^"\\]{0,64}\\*"\s?,"#,
+            r#"\s?\\*"value\\*"\s?:\s?\\*"))[^",}\\]+"#
+        ),
         concat!(
             r"(?i)(passwords?|passwd|passphrase|pwd|_pass|secrets?|tokens?|(?:api|access|account|secret|private)[_-]?key)",
             r#"(\\*["']?\s{0,4}[=:]\s{0,4})"#,
@@ -161,8 +205,9 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         ),
         // What begins like a path or another flag is no value.
         concat!(
-            r"(?i)(--[a-z0-9-]{0,32}(?:password|passwd|passphrase|secret|token|(?:api|access|secret)-?key)",
-            r#"(?:\\*["'])?,? {1,4}\\*["']?)[^\s"'\\\]/-][^\s"'\\\]]*"#
+            r"(?i)((?:--[a-z0-9-]{0,32}(?:password|passwd|passphrase|secret|token|(?:api|access|secret)-?key)",
+            r#"(?:\\*["'])?,? {1,4}\\*["']?"#,
+            r#"|(?:-u|--user)(?:\\*["'])?,? {1,4}\\*["']?[a-z0-9._-]{1,64}:))[^\s"'\\\]/-][^\s"'\\\]]*"#
         ),
         r"[A-Za-z0-9+/_-]{64,}={0,2}",
     ]
@@ -184,6 +229,16 @@ fn keyed(key: &str, parting: &str, value: &str) -> Option<String> {
     }
     let quote = value.get(..value.len() - bare.len()).unwrap_or_default();
     Some(format!("{key}{parting}{quote}{MARK}"))
+}
+
+/// `user:password@host:`; an image's `name:tag@sha256:` is none.
+fn bare_userinfo(before: &str, host: &str) -> Option<String> {
+    let (user, password) = before.split_once(':')?;
+    let is_digest = host.starts_with("sha") || password == MARK;
+    // `10:30:15.5@…` and the like.
+    let is_number = password.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = format!("{user}:{MARK}@{host}");
+    (!is_digest && !is_number).then_some(whole)
 }
 
 /// `failed to fetch anonymous token: unexpected status …` is prose, not a secret.

@@ -67,6 +67,59 @@ fn o24_each_kind_of_secret_is_removed_and_counted() {
     }
 }
 
+/// The rows of the table that every output is held against, too (`tests/integration/redaction.rs`).
+fn table() -> Vec<(&'static str, String, Vec<&'static str>)> {
+    let rows = include_str!("../../../tests/redaction/table.tsv").lines();
+    let rows = rows.filter(|row| !row.starts_with('#'));
+    rows.map(|row| {
+        let mut cells = row.split('\t');
+        let mut next = || cells.next().expect("three cells");
+        let (name, text, secrets) = (next(), next(), next());
+        let text = text.replace("\\\\", "\u{1}").replace("\\n", "\n").replace('\u{1}', "\\");
+        (name, text, secrets.split('|').filter(|secret| *secret != "-").collect())
+    })
+    .collect()
+}
+
+#[test]
+fn o24_no_secret_of_the_table_survives_in_any_quoting_and_no_near_miss_is_touched() {
+    assert!(table().len() >= 60);
+    for (name, text, secrets) in table() {
+        if secrets.is_empty() {
+            assert_eq!(scrubbed(&text), text, "{name}");
+            continue;
+        }
+        // As it is; inside a klog value; inside a value of that value; line by line.
+        let once = format!("{text:?}");
+        let twice = format!("{once:?}");
+        let mut stream = Stream::default();
+        let lines: Vec<String> = text.lines().map(|line| stream.line(1, line)).collect();
+        let told = [scrubbed(&text), scrubbed(&once), scrubbed(&twice), lines.join("\n")];
+        for (at, told) in told.iter().enumerate() {
+            for secret in &secrets {
+                assert!(!told.contains(secret), "{name} ({at}): {told}");
+            }
+            assert_eq!(&scrubbed(told), told, "{name} ({at})");
+        }
+    }
+}
+
+#[test]
+fn o24_words_of_a_command_and_members_of_an_object_are_read_with_their_names() {
+    let words = ["mysqladmin", "--password", "hunter", "-h", "db", "ping"].map(str::to_owned);
+    assert_eq!(list(words.to_vec()), ["mysqladmin", "--password", "REDACTED", "-h", "db", "ping"]);
+    let mut object = serde_json::json!({
+        "password": "hunter2", "name": "web-0", "lines": ["a", "Bearer abc123def456"],
+        "command": ["x", "--token", "hunter2"], "depth": {"note": "token=abc"}, "count": 3,
+    });
+    value(&mut object);
+    let expected = serde_json::json!({
+        "password": "REDACTED", "name": "web-0", "lines": ["a", "Bearer REDACTED"],
+        "command": ["x", "--token", "REDACTED"], "depth": {"note": "token=REDACTED"}, "count": 3,
+    });
+    assert_eq!(object, expected);
+}
+
 #[test]
 fn o24_what_explains_a_failure_stays() {
     for text in [
