@@ -333,7 +333,7 @@ impl Inlets {
     /// makes the engine want is asked the next time, so that this ends.
     fn ask(&self, core: &mut Core) {
         for want in core.wants() {
-            for dated in self.evidence.ask(want) {
+            for dated in self.evidence.ask(want, core.now()) {
                 self.evidence.learn(&dated);
                 core.fact(dated);
             }

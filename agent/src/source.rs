@@ -11,6 +11,8 @@ pub mod text;
 
 use podwhy_parser::Origin;
 
+use crate::fact;
+
 /// Microseconds since the epoch, UTC.
 pub type Micros = i64;
 
@@ -125,6 +127,8 @@ pub enum Feed {
     },
     /// Everything that existed at this time has been handed on.
     CaughtUp(Micros),
+    /// A fact that was recorded among the lines.
+    Fact(Box<fact::Dated>),
     /// Something is missing. `position`, where given, is committed with the loss record.
     Lost(Loss, Option<Position>),
 }

@@ -140,7 +140,7 @@ impl Player<'_> {
         self.timeline.records.extend(output.records);
         self.timeline.incidents.extend(output.incidents.into_iter().map(|view| (at, view)));
         for want in output.wants {
-            let answer = self.recorded.answer(want, at);
+            let answer = self.recorded.answers.answer(want, at);
             self.apply(at, Input::Fact(Box::new(answer)));
         }
     }

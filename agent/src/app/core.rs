@@ -124,6 +124,7 @@ impl Core {
                 self.moved(position);
             }
             Feed::CaughtUp(at) => self.tick(at),
+            Feed::Fact(dated) => self.fact(*dated),
             Feed::Lost(loss, position) => {
                 self.note(Input::Lost(loss));
                 self.moved(position);
@@ -167,6 +168,12 @@ impl Core {
         agent.read_from = self.read_from.and_then(stamp);
         let incidents = self.diagnosis.incidents().collect();
         Knowledge { agent, incidents, facts: self.shelf.facts() }
+    }
+
+    /// The time of the newest line.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        self.at
     }
 
     /// What the engine wants to know since the last call.

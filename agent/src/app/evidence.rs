@@ -16,6 +16,7 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 
 use self::{desk::Desk, policy::Policy};
+use super::replay::recorded::Answers;
 use crate::{
     config,
     fact::{Absent, Dated, Fact, LastWords, Quote, Want},
@@ -43,6 +44,8 @@ pub struct Counts {
 /// Answers the engine's questions until it is dropped.
 #[derive(Debug)]
 pub struct Evidence {
+    /// Answers of a recording: nobody else is asked.
+    recorded: Option<Answers>,
     /// Files of pods and cgroups: local, quick.
     files: Option<Desk>,
     /// Volumes of pods: any filesystem, which may hang.
@@ -79,6 +82,7 @@ impl Evidence {
             })
         });
         Self {
+            recorded: None,
             files: or_tell(Some(files)),
             volumes: or_tell(volumes),
             runtime: or_tell(runtime),
@@ -88,10 +92,11 @@ impl Evidence {
         }
     }
 
-    /// Where nothing can be asked: a recording has no present.
+    /// Where nothing can be asked but what was recorded: a recording has no present.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn recorded(recorded: Answers) -> Self {
         Self {
+            recorded: Some(recorded),
             files: None,
             volumes: None,
             runtime: None,
@@ -102,7 +107,10 @@ impl Evidence {
     }
 
     /// Asks, and never waits. What comes back at once is why some questions stay without answer.
-    pub fn ask(&self, want: Want) -> Vec<Dated> {
+    pub fn ask(&self, want: Want, now: Micros) -> Vec<Dated> {
+        if let Some(recorded) = &self.recorded {
+            return vec![recorded.answer(want, now)];
+        }
         let desk = match &want {
             Want::LastWords(_) | Want::Cgroup(_) => self.files.as_ref(),
             Want::Listing { .. } => self.volumes.as_ref(),

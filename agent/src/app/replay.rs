@@ -10,10 +10,12 @@ use anyhow::Context;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use self::recorded::Answers;
 use super::{Ends, Inlets, core::Core, deliver, evidence::Evidence, of_exporter, serve};
 use crate::{
     diagnosis,
     export::{self, Port, encode::Identity},
+    fact::Dated,
     limits,
     outbox::{self, Outbox},
     source::{Feed, recording::Batch},
@@ -24,12 +26,23 @@ use crate::{
 pub struct Replay<'a> {
     /// The recorded node's name.
     pub node: &'a str,
-    /// Lines, and how long after the start each batch of them comes.
-    pub moments: Vec<(Duration, Batch)>,
+    /// Lines and facts in their order, and how long after the start each comes.
+    pub moments: Vec<(Duration, Moment)>,
+    /// What can be asked of the recording.
+    pub answers: Answers,
     /// For the time of the replay only.
     pub state_folder: &'a Path,
     /// Base URL of an OTLP/HTTP endpoint; none prints.
     pub endpoint: Option<String>,
+}
+
+/// What comes at one instant of a recording.
+#[derive(Debug)]
+pub enum Moment {
+    /// Lines that were received then.
+    Lines(Batch),
+    /// A fact that was true from then on.
+    Fact(Box<Dated>),
 }
 
 /// Plays it to its end, and waits until all of it is delivered.
@@ -67,7 +80,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (concluded, is_concluded) = oneshot::channel();
     let (_, facts) = mpsc::channel(1);
-    let evidence = Evidence::none();
+    let evidence = Evidence::recorded(replay.answers);
     // Nobody asks a recording.
     let (_, asks) = mpsc::channel(1);
     let inlets = Inlets { feeds: feeds_in, views, requests: requests_in, facts, asks, evidence };
@@ -81,14 +94,17 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
         tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));
 
     let start = Instant::now();
-    for (after, lines) in replay.moments {
+    for (after, moment) in replay.moments {
         tokio::time::sleep_until(start + after).await;
         if exporter.is_finished() {
             // Nobody reads on.
             break;
         }
-        let batch = Feed::Batch { lines: Box::new(lines), position: None };
-        feeds.send(batch).await.ok().context("the core has ended early")?;
+        let feed = match moment {
+            Moment::Lines(lines) => Feed::Batch { lines: Box::new(lines), position: None },
+            Moment::Fact(dated) => Feed::Fact(dated),
+        };
+        feeds.send(feed).await.ok().context("the core has ended early")?;
     }
     drop(feeds);
     is_concluded.await.context("the core has ended early")?;

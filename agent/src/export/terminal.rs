@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::{Pending, Port, Request, Shutdown, encode};
 use crate::{
     limits,
-    record::{self, Record, Severity},
+    record::{self, EventName, Record, Severity, Value, names},
 };
 
 /// How records are printed.
@@ -86,12 +86,52 @@ fn text(record: &Record, colour: bool) -> String {
         Severity::Fatal => ("FATAL", "31"),
     };
     let body = printable(&record.body);
-    if colour {
+    let mut line = if colour {
         format!("\u{1b}[2m{time}\u{1b}[0m \u{1b}[{shade}m{severity:<5}\u{1b}[0m {body}")
     } else {
         format!("{time} {severity:<5} {body}")
+    };
+    for (what, text) in why(record) {
+        line.push_str(&format!("\n{:28}{what:<8} {}", "", printable(&text)));
     }
+    line
 }
+
+/// What stands below an incident that fails: what shows it, what else is known, what to do.
+fn why(record: &Record) -> Vec<(&'static str, String)> {
+    let word = |name: &str| match record.attributes.iter().find(|(key, _)| *key == name) {
+        Some((_, Value::Text(text))) => Some(text.as_str()),
+        _ => None,
+    };
+    if record.event != EventName::Incident || word(names::INCIDENT_STATE) != Some("open") {
+        return Vec::new();
+    }
+    let list = |name: &str| -> Vec<serde_json::Value> {
+        word(name).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    };
+    let mut lines = Vec::new();
+    for evidence in list(names::INCIDENT_EVIDENCE).iter().take(SHOWN) {
+        let field = |name: &str| evidence.get(name).and_then(serde_json::Value::as_str);
+        let (source, text) = (field("source").unwrap_or("?"), field("text").unwrap_or_default());
+        lines.push(("because", format!("{source}: {text}")));
+    }
+    for (what, name) in
+        [("not hit", names::INCIDENT_CONTROLS), ("changed", names::INCIDENT_CHANGED)]
+    {
+        let texts = list(name);
+        let texts = texts.iter().filter_map(serde_json::Value::as_str).take(SHOWN);
+        lines.extend(texts.map(|text| (what, text.to_owned())));
+    }
+    for next in list(names::INCIDENT_NEXT).iter().take(SHOWN) {
+        let command = next.get("command").and_then(serde_json::Value::as_str);
+        lines.extend(command.map(|command| ("next", command.to_owned())));
+    }
+    lines.extend(word(names::INCIDENT_CLEARS_WHEN).map(|text| ("clears", text.to_owned())));
+    lines
+}
+
+/// Pieces of each kind below an incident: the most telling ones stand first.
+const SHOWN: usize = 2;
 
 /// Without control characters and marks that reorder text: what a pod wrote must not move a
 /// terminal's cursor. Lines become one.

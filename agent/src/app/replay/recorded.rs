@@ -30,6 +30,21 @@ pub struct Pieces {
     pub facts: String,
 }
 
+/// A recording as it lies in a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// `journal.export.gz`
+    pub journal: &'a [u8],
+    /// `pods.watch.json.gz`
+    pub pods: &'a [u8],
+    /// `node.json`
+    pub node: &'a str,
+    /// `pod-logs.tar.gz`
+    pub logs: &'a [u8],
+    /// `facts.jsonl`
+    pub facts: &'a str,
+}
+
 /// A recording, ready to be played.
 #[derive(Debug)]
 pub struct Recorded {
@@ -37,8 +52,14 @@ pub struct Recorded {
     pub lines: Batch,
     /// Its facts, in order of time.
     pub facts: Vec<Dated>,
+    /// What can be asked of it.
+    pub answers: Answers,
+}
+
+/// What was recorded of what the engine may want to know.
+#[derive(Debug, Default)]
+pub struct Answers {
     logs: PodLogs,
-    /// Answers only: nobody looked unasked.
     looked_at: Vec<Dated>,
 }
 
@@ -55,7 +76,7 @@ impl Pieces {
             Ok(String::from_utf8_lossy(&piece(folder, name)?.unwrap_or_default()).into_owned())
         };
         let mut logs = Vec::new();
-        for name in ["pod-logs.failing.tar", "pod-logs.end.tar"] {
+        for name in ["pod-logs.tar", "pod-logs.failing.tar", "pod-logs.end.tar"] {
             if let Some(tar) = piece(folder, name)? {
                 unpack(&tar, &mut logs).with_context(|| format!("{name} cannot be read"))?;
             }
@@ -66,6 +87,25 @@ impl Pieces {
             node: text("node.json")?,
             logs,
             facts: text("facts.jsonl")?,
+        })
+    }
+
+    /// The same from memory, all but `node` and `facts` compressed with gzip.
+    ///
+    /// # Errors
+    /// When a piece is not what it should be.
+    pub fn packed(pieces: &Packed<'_>) -> anyhow::Result<Self> {
+        let text = |packed: &[u8]| -> anyhow::Result<String> {
+            Ok(String::from_utf8_lossy(&unzip(packed)?).into_owned())
+        };
+        let mut logs = Vec::new();
+        unpack(&unzip(pieces.logs)?, &mut logs)?;
+        Ok(Self {
+            journal: unzip(pieces.journal)?,
+            pods: text(pieces.pods)?,
+            node: pieces.node.to_owned(),
+            logs,
+            facts: pieces.facts.to_owned(),
         })
     }
 
@@ -87,12 +127,13 @@ impl Pieces {
         let looked_at = self.facts.lines().filter(|line| !line.trim().is_empty());
         let looked_at: Result<Vec<Dated>, _> = looked_at.map(serde_json::from_str).collect();
         let looked_at = looked_at.context("a recorded fact")?;
-        Ok(Recorded { lines, facts, logs: PodLogs::lay_out(self.logs, folder)?, looked_at })
+        let answers = Answers { logs: PodLogs::lay_out(self.logs, folder)?, looked_at };
+        Ok(Recorded { lines, facts, answers })
     }
 }
 
-impl Recorded {
-    /// What was recorded of what the engine wants to know.
+impl Answers {
+    /// The answer, or that there is none.
     #[must_use]
     pub fn answer(&self, want: Want, at: Micros) -> Dated {
         let found = match &want {
@@ -218,12 +259,13 @@ fn piece(folder: &Path, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
     if !packed.exists() {
         return Ok(None);
     }
+    unzip(&read(&packed)?).with_context(|| format!("{} is not gzip", packed.display())).map(Some)
+}
+
+fn unzip(packed: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(&*read(&packed)?)
-        .take(limits::RECORDING_BYTES)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("{} is not gzip", packed.display()))?;
-    Ok(Some(bytes))
+    MultiGzDecoder::new(packed).take(limits::RECORDING_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn unpack(tar: &[u8], logs: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {

@@ -107,6 +107,8 @@ fn piece(
             }),
             Ok(Feed::CaughtUp(_)) => return Ok(()),
             Ok(Feed::Lost(loss, _)) => tracing::debug!(why = loss.why, "lost before"),
+            // A journal tells lines alone.
+            Ok(Feed::Fact(_)) => {}
             Err(RecvTimeoutError::Timeout) => {
                 if let journal::State::Unavailable(why) = handle.state() {
                     return Err(format!("the journal cannot be read: {why}"));
