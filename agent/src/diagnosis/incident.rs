@@ -154,6 +154,14 @@ impl Member {
 }
 
 impl Entry {
+    /// Its pods are to end: what they do now says nothing of why they failed.
+    pub(super) fn is_ending(&self) -> bool {
+        let mut members = self.members.iter();
+        self.family != Family::Terminate
+            && self.node_key.is_none()
+            && members.all(|member| member.ending || member.gone)
+    }
+
     /// Told, and not at its end.
     pub(super) const fn is_live(&self) -> bool {
         !matches!(self.state, State::Resolved | State::Superseded)
@@ -253,9 +261,20 @@ impl Entry {
         settings: &Recovery,
     ) -> Option<Micros> {
         let (ladder, failed) = (self.ladder, self.failed);
+        let keeps = self.family != Family::Terminate;
+        // Who is taken away proves nothing any more; what was proven of it stays.
+        let is_over = keeps
+            && self.members.iter().all(|member| member.ending || member.gone)
+            && !self.members.is_empty();
+        if is_over {
+            return None;
+        }
         let mut lowest: Option<(u8, Vec<String>)> = None;
         let mut due: Option<Micros> = None;
         for member in self.members.iter_mut().filter(|member| !member.gone) {
+            if keeps && member.ending {
+                continue;
+            }
             let climb = ladder.climb(member.seat(world, failed), settings, now);
             member.rung = climb.rung;
             due = due.into_iter().chain(climb.due).min();

@@ -79,8 +79,8 @@ impl Incidents {
             let ended = self
                 .entries
                 .iter()
-                .filter(|(_, entry)| entry.ended.is_some())
-                .min_by_key(|(_, entry)| entry.ended)
+                .filter(|(_, entry)| entry.ended.is_some() || entry.state == State::Stale)
+                .min_by_key(|(_, entry)| entry.ended.unwrap_or(entry.failed))
                 .map(|(&number, _)| number);
             let Some(ended) = ended else {
                 self.folded += 1;
@@ -192,8 +192,12 @@ impl Incidents {
     ) {
         let numbers: Vec<u64> = self.by_pod.get(&key.0).into_iter().flatten().copied().collect();
         for number in numbers {
-            if self.entries.get(&number).is_some_and(Entry::is_live) {
-                self.judge(number, ground);
+            let Some(entry) = self.entries.get(&number) else { continue };
+            if entry.is_live() {
+                // Once a rung is proven, what is seen is of the time after the failure.
+                if entry.rung == 0 && !entry.is_ending() {
+                    self.judge(number, ground);
+                }
                 self.settle(number, now, ground, out);
             }
         }
@@ -236,7 +240,8 @@ impl Incidents {
             if entry.state == State::Resolved && !was_resolved {
                 entry.fixed_by = fixed_by(entry, ground);
             }
-            if entry.is_live() {
+            let is_heard_of = entry.is_live() && entry.state != State::Stale;
+            if is_heard_of {
                 dues.push(entry.silent_at(settings, heard).max(now.saturating_add(1)));
             }
             let flap_end = entry.failed.saturating_add(time::micros(settings.flap_window));
@@ -252,7 +257,7 @@ impl Incidents {
                 dues.push(forget);
             }
             tell(entry, now, ground, out);
-            if entry.is_live() {
+            if is_heard_of {
                 dues.push(entry.announced.saturating_add(time::micros(settings.announce_every)));
             }
         }
@@ -281,16 +286,7 @@ impl Incidents {
         out: &mut Output,
     ) -> Option<u64> {
         let entry = self.entries.get(&number)?;
-        let workload = entry.workload.as_ref().filter(|_| entry.is_live());
-        let Some(workload) = workload else { return Some(number) };
-        let siblings = self.by_workload.get(workload);
-        let other = siblings.into_iter().flatten().copied().find(|other| {
-            *other != number
-                && self
-                    .entries
-                    .get(other)
-                    .is_some_and(|other| other.is_live() && same(other, entry))
-        });
+        let other = self.twin(number, entry);
         let Some(other) = other else { return Some(number) };
         let (older, newer) = (number.min(other), number.max(other));
         let mut taken = self.remove(newer)?;
@@ -307,12 +303,56 @@ impl Incidents {
         Some(older)
     }
 
+    /// The entry that tells of the same fault: of a replica, of the same pod at another step, of
+    /// the same node in another line.
+    fn twin(&self, number: u64, entry: &Entry) -> Option<u64> {
+        if !entry.is_live() {
+            return None;
+        }
+        let live =
+            |other: &u64| self.entries.get(other).filter(|it| *other != number && it.is_live());
+        if entry.node_key.is_some() {
+            let is_known = entry.judgement.cause.id != judging::UNCLASSIFIED;
+            return self
+                .entries
+                .keys()
+                .find(|other| {
+                    live(other).is_some_and(|it| {
+                        is_known
+                            && it.node_key.is_some()
+                            && it.judgement.cause.id == entry.judgement.cause.id
+                            && it.judgement.object == entry.judgement.object
+                    })
+                })
+                .copied();
+        }
+        let replicas = entry.workload.as_ref().and_then(|workload| self.by_workload.get(workload));
+        let replica = replicas
+            .into_iter()
+            .flatten()
+            .find(|other| live(other).is_some_and(|it| same(it, entry)));
+        let key = entry.members.first().map(|member| &member.key)?;
+        let of_pod = self
+            .by_pod
+            .get(key)
+            .into_iter()
+            .flatten()
+            .find(|other| live(other).is_some_and(|it| same_pod_and_cause(it, entry)));
+        replica.or(of_pod).copied()
+    }
+
     /// As if time went on until everything that is known was told: what failed and was not proven
     /// healed is shown.
     pub(super) fn finish(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
         let numbers: Vec<u64> = self.entries.keys().copied().collect();
         for number in numbers {
-            self.judge(number, ground);
+            let is_failing = self
+                .entries
+                .get(&number)
+                .is_some_and(|entry| entry.is_live() && entry.rung == 0 && !entry.is_ending());
+            if is_failing {
+                self.judge(number, ground);
+            }
             if let Some(entry) = self.entries.get_mut(&number)
                 && entry.opened.is_none()
                 && can_open(entry)
@@ -371,6 +411,19 @@ fn same(one: &Entry, other: &Entry) -> bool {
         && (one.judgement.cause.id != judging::UNCLASSIFIED || one.fingerprint == other.fingerprint)
 }
 
+/// One fault of one pod at two steps.
+fn same_pod_and_cause(one: &Entry, other: &Entry) -> bool {
+    let is_known = one.judgement.cause.id != judging::UNCLASSIFIED;
+    let of_pod = |entry: &Entry| !entry.family.is_of_container() && entry.node_key.is_none();
+    is_known
+        && of_pod(one)
+        && of_pod(other)
+        && one.judgement.cause.id == other.judgement.cause.id
+        && one.judgement.object == other.judgement.object
+        && one.members.len() == 1
+        && other.members.len() == 1
+}
+
 /// One record for each change, one an hour while it lasts; the view with each.
 fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
     let settings = &ground.settings.recovery;
@@ -382,7 +435,9 @@ fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
         cause: if is_flapping { String::new() } else { entry.judgement.cause.id.clone() },
     };
     let every = time::micros(settings.announce_every);
-    let is_due = entry.is_live() && now.saturating_sub(entry.announced) >= every;
+    let is_due = entry.is_live()
+        && entry.state != State::Stale
+        && now.saturating_sub(entry.announced) >= every;
     if entry.told.as_ref() == Some(&said) && !is_due {
         return;
     }

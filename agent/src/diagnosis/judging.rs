@@ -51,6 +51,10 @@ fn take(entry: &mut Entry, mut judged: Judgement) {
         let entry = &mut entry.judgement;
         entry.next_retry = judged.next_retry.or(entry.next_retry.take());
         entry.exit_code = judged.exit_code.or(entry.exit_code);
+        if judged.step.is_some() {
+            entry.step = judged.step;
+            entry.reason = judged.reason;
+        }
         return;
     }
     if before.cause.id == judged.cause.id {

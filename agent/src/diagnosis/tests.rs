@@ -32,12 +32,19 @@ const START: Micros = 1_795_384_800_000_000;
 struct Engine {
     diagnosis: Diagnosis,
     out: Output,
+    /// Records of incidents, apart from the others.
+    of_incidents: Vec<Record>,
     last: Micros,
 }
 
 impl Engine {
     fn new(repeats: Repeats) -> Self {
-        Self { diagnosis: Diagnosis::new(settings(repeats)), out: Output::default(), last: START }
+        Self {
+            diagnosis: Diagnosis::new(settings(repeats)),
+            out: Output::default(),
+            of_incidents: Vec::new(),
+            last: START,
+        }
     }
 
     /// A line as the journal has it.
@@ -76,19 +83,20 @@ impl Engine {
             self.last = at;
         }
         self.diagnosis.apply(at, input, &mut self.out);
+        let is_of_incident = |record: &mut Record| record.event == EventName::Incident;
+        self.of_incidents.extend(self.out.records.extract_if(.., is_of_incident));
     }
 
     /// The records that tell of no incident.
     fn end(self) -> Vec<Record> {
-        let mut records = self.end_with_incidents();
-        records.retain(|record| record.event != EventName::Incident);
-        records
+        self.end_with_incidents().0
     }
 
-    fn end_with_incidents(mut self) -> Vec<Record> {
+    /// The same, and those that do.
+    fn end_with_incidents(mut self) -> (Vec<Record>, Vec<Record>) {
         let at = self.last;
         self.apply(at, Input::End);
-        self.out.records
+        (self.out.records, self.of_incidents)
     }
 }
 

@@ -102,7 +102,15 @@ impl Incidents {
                     .and_then(|spec| spec.restart_policy.as_deref())
                     .is_some_and(|policy| policy != "Always")
         };
+        let expected = *expected;
         self.each_of(key, |entry| {
+            if entry.family == Family::Terminate {
+                entry.sign(Some((key, container)), Sign::Ended, &proven);
+            }
+            // What ends because its pod is taken away takes nothing back.
+            if expected {
+                return;
+            }
             entry.unsign(Some((key, container)), Sign::AllStarted);
             if entry.family.is_of_container() {
                 entry.unsign(Some((key, container)), Sign::Started);
@@ -110,9 +118,6 @@ impl Incidents {
                 if completes {
                     entry.sign(Some((key, container)), Sign::Completed, &proven);
                 }
-            }
-            if entry.family == Family::Terminate {
-                entry.sign(Some((key, container)), Sign::Ended, &proven);
             }
         });
     }

@@ -6,7 +6,7 @@ use podwhy_parser::{Kind as LineKind, What};
 use super::*;
 
 /// Rows of `truth.tsv` by column name.
-fn truth(scenario: &str) -> Vec<BTreeMap<String, String>> {
+pub(super) fn truth(scenario: &str) -> Vec<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(recordings().join(scenario).join("truth.tsv")).unwrap();
     let mut rows = text.lines().map(|row| row.split('\t').map(str::to_owned));
     let columns: Vec<String> = rows.next().unwrap().collect();

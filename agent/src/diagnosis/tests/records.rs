@@ -8,6 +8,7 @@ use crate::{
 
 /// Names that a sync failure may carry (otlp.md 2.4–2.6), beside those of disks.
 const OF_SYNC_FAILURES: &[&str] = &[
+    names::INCIDENT_ID,
     names::SOURCE_COMPONENT,
     names::SOURCE_UNIT,
     names::SOURCE_SEVERITY,

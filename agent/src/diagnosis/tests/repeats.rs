@@ -32,7 +32,7 @@ fn a_silent_window_ends_the_series() {
     let mut engine = Engine::new(Repeats::Summary);
     engine.kubelet(0, 'E', &crash_loop("10s", "web", UID_A));
     engine.tick(WINDOW + 1);
-    assert_eq!(engine.diagnosis.next_due(), None);
+    assert_eq!(engine.diagnosis.counting.next_due(), None);
     engine.kubelet(WINDOW + 10, 'E', &crash_loop("5m0s", "web", UID_A));
     assert_eq!(engine.out.records.len(), 2, "told at once again");
     assert_eq!(engine.end().len(), 2);
