@@ -38,7 +38,7 @@ fn failures_of_a_real_node_are_one_incident_with_their_cause() {
             "app",
             Some(128),
         ),
-        ("image-not-found", "image_not_found", "StartContainer", "ImagePullBackOff", "app", None),
+        ("image-not-found", "image_not_found", "StartContainer", "ErrImagePull", "app", None),
         ("liveness-kills", "liveness_kill", "Probe", "Unhealthy", "app", Some(137)),
         (
             "post-start-fails",
