@@ -20,7 +20,8 @@ use crate::source::Micros;
 /// A view of the node, as of `at`. Unknown is `None`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct View {
-    /// When the newest part of it was read.
+    /// When the newest part of it was read. As a fact it stands beside the fact's own `at`.
+    #[serde(rename = "read_at")]
     pub at: Micros,
     /// One per role that has an answer (`kubelet`, `runtime`, `runtime_state`, `log`, `root`).
     pub disks: Vec<Disk>,

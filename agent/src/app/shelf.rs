@@ -124,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_that_is_kept_is_read_back_from_its_line() {
+        let view = Box::new(crate::node::View { at: 7, ..crate::node::View::default() });
+        for dated in [dated(9, Fact::View(view)), pod("a"), words(3, Quote::Tail)] {
+            let line = serde_json::to_string(&dated).unwrap();
+            assert_eq!(serde_json::from_str::<Dated>(&line).expect(&line), dated);
+        }
+    }
+
+    #[test]
     fn the_newest_words_of_instances_are_kept_within_bounds_and_only_what_may_be_quoted() {
         let mut shelf = Shelf::default();
         (0..limits::SHELF_MOMENTS + 5).for_each(|at| shelf.keep(&words(at, Quote::Line)));
