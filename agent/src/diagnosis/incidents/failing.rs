@@ -149,9 +149,6 @@ impl Incidents {
         if failure.family == entry.family {
             entry.trigger.attempt = failure.trigger.attempt.or(entry.trigger.attempt.take());
             entry.trigger.moment = failure.trigger.moment.or(entry.trigger.moment.take());
-        }
-        // What is taken down because it could not be made failed at being made.
-        if failure.family == entry.family {
             if let Some(step) = failure.step {
                 entry.step = Some(step.to_owned());
                 entry.reason = failure.reason.map(str::to_owned);

@@ -130,85 +130,27 @@ impl Incidents {
 
     /// What the moment proves, for each entry of the pod and for those of the node.
     fn signs(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
-        let container = moment.container.as_deref();
         let proven = Proven { at: now, text: quote(&moment.evidence) };
         let all_started = all_started(key, moment, ground);
         let host_network = ground.world.spec(key).is_some_and(|spec| spec.host_network);
-        let is_past = |entry: &Entry| {
-            // A fact may be older than the failure that it would heal.
-            entry.members.iter().any(|m| m.key == key.0 && moment.at < m.last_seen)
-        };
-        let what = &moment.what;
+        let is_of_end = matches!(moment.what, MomentKind::PodGone | MomentKind::PodDeleting);
         self.each_of(key, |entry| {
-            if is_past(entry) && !matches!(what, MomentKind::PodGone | MomentKind::PodDeleting) {
+            // A fact may be older than the failure that it would heal.
+            let is_past = entry.members.iter().any(|m| m.key == key.0 && moment.at < m.last_seen);
+            if is_past && !is_of_end {
                 return;
             }
-            let me = Some((key, container));
-            let whole = Some((key, None));
-            let of_container = entry.family.is_of_container();
-            match what {
-                MomentKind::ImagePulled { image } => {
-                    let is_same = agree(entry.image.as_ref(), image.as_ref());
-                    if is_same {
-                        entry.sign(whole, Sign::Pulled, &proven);
-                    }
-                }
-                MomentKind::Mounted { volume } => {
-                    if agree(entry.volume.as_ref(), volume.as_ref()) {
-                        entry.sign(whole, Sign::Mounted, &proven);
-                    }
-                }
-                MomentKind::SandboxCreated => {
-                    entry.sign(whole, Sign::Sandbox, &proven);
-                }
-                MomentKind::ContainerCreated { .. } => {
-                    entry.sign(me, Sign::Created, &proven);
-                }
-                MomentKind::ContainerStarted { .. } => {
-                    entry.unsign(me, Sign::Completed);
-                    entry.sign(if of_container { me } else { whole }, Sign::Started, &proven);
-                }
-                MomentKind::Ready(true) if container.is_none() => {
-                    entry.sign(whole, Sign::Ready, &proven);
-                }
-                MomentKind::Ready(true) | MomentKind::Started(true) => {
-                    entry.sign(me, Sign::Ready, &proven);
-                }
-                MomentKind::Ready(false) => entry.unsign(me, Sign::Ready),
-                MomentKind::SandboxStopped => {
-                    entry.unsign(whole, Sign::Sandbox);
-                    if entry.family == Family::Terminate {
-                        entry.sign(whole, Sign::Ended, &proven);
-                    }
-                }
-                MomentKind::SandboxRemoved if entry.family == Family::Terminate => {
-                    entry.sign(whole, Sign::SandboxRemoved, &proven);
-                }
-                MomentKind::Cleaned if entry.family == Family::Terminate => {
-                    entry.sign(whole, Sign::Gone, &proven);
-                }
-                MomentKind::PodDeleting => {
-                    for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
-                        member.ending = true;
-                    }
-                }
-                MomentKind::PodGone => {
-                    if entry.family == Family::Terminate {
-                        entry.sign(whole, Sign::Gone, &proven);
-                    } else {
-                        for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
-                            member.gone = true;
-                        }
-                    }
-                }
-                _ => {}
-            }
+            progress(entry, key, moment, &proven);
+            passing(entry, key, moment, &proven);
             if all_started {
-                entry.sign(whole, Sign::AllStarted, &proven);
+                entry.sign(Some((key, None)), Sign::AllStarted, &proven);
             }
         });
-        for entry in self.entries.values_mut().filter(|entry| entry.node_key.is_some()) {
-            match what {
+        for entry in self.entries.values_mut() {
+            if entry.node_key.is_none() && entry.family != Family::Eviction {
+                continue;
+            }
+            match moment.what {
                 MomentKind::ContainerStarted { .. } => {
                     entry.sign(None, Sign::AnyStarted, &proven);
                 }
@@ -367,6 +309,67 @@ impl Incidents {
         for number in numbers {
             self.settle(number, now, ground, out);
         }
+    }
+}
+
+/// What brings a pod or container further.
+fn progress(entry: &mut Entry, key: &PodKey, moment: &Moment, proven: &Proven) {
+    let me = Some((key, moment.container.as_deref()));
+    let whole = Some((key, None));
+    match &moment.what {
+        MomentKind::ImagePulled { image } if agree(entry.image.as_ref(), image.as_ref()) => {
+            entry.sign(whole, Sign::Pulled, proven);
+        }
+        MomentKind::Mounted { volume } if agree(entry.volume.as_ref(), volume.as_ref()) => {
+            entry.sign(whole, Sign::Mounted, proven);
+        }
+        MomentKind::SandboxCreated => {
+            entry.sign(whole, Sign::Sandbox, proven);
+        }
+        MomentKind::ContainerCreated { .. } => {
+            entry.sign(me, Sign::Created, proven);
+        }
+        MomentKind::ContainerStarted { .. } => {
+            entry.unsign(me, Sign::Completed);
+            let of_container = entry.family.is_of_container();
+            entry.sign(if of_container { me } else { whole }, Sign::Started, proven);
+        }
+        MomentKind::Ready(true) | MomentKind::Started(true) => {
+            entry.sign(me, Sign::Ready, proven);
+        }
+        MomentKind::Ready(false) => entry.unsign(me, Sign::Ready),
+        _ => {}
+    }
+}
+
+/// What ends a pod, or what is left of one.
+fn passing(entry: &mut Entry, key: &PodKey, moment: &Moment, proven: &Proven) {
+    let whole = Some((key, None));
+    let is_of_end = entry.family == Family::Terminate;
+    match &moment.what {
+        MomentKind::SandboxStopped => {
+            entry.unsign(whole, Sign::Sandbox);
+            if is_of_end {
+                entry.sign(whole, Sign::Ended, proven);
+            }
+        }
+        MomentKind::SandboxRemoved if is_of_end => {
+            entry.sign(whole, Sign::SandboxRemoved, proven);
+        }
+        MomentKind::Cleaned | MomentKind::PodGone if is_of_end => {
+            entry.sign(whole, Sign::Gone, proven);
+        }
+        MomentKind::PodDeleting => {
+            for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
+                member.ending = true;
+            }
+        }
+        MomentKind::PodGone => {
+            for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
+                member.gone = true;
+            }
+        }
+        _ => {}
     }
 }
 
