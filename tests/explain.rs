@@ -217,3 +217,44 @@ fn the_same_recording_in_other_forms_gives_the_same_incidents() {
     packed.write_all(&export).unwrap();
     assert_eq!(of(&packed.finish().unwrap()), whole, "compressed");
 }
+
+/// As somebody writes it who knows more of one image than we do.
+const OWN_CAUSE: &str = r#"class: image
+causes:
+  - id: acme_mirror_not_filled
+    title: The mirror has not copied {image} yet
+    about: Images reach the mirror an hour after their release.
+    steps: [StartContainer]
+    match:
+      - "registry.test/web:1: not found"
+    confidence: 0.7
+    next:
+      - do: Wait for the copy, or start it.
+    clears: The image is pulled.
+    runbook: https://wiki.example.net/mirror
+    examples:
+      - lines: |
+          E1122 22:52:35.604216    1234 pod_workers.go:1324] "Error syncing pod, skipping" err="failed to \"StartContainer\" for \"app\" with ErrImagePull: \"failed to resolve reference \\\"registry.test/web:1\\\": registry.test/web:1: not found\"" pod="shop/web-0" podUID="0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11"
+"#;
+
+#[test]
+fn a_users_cause_that_says_more_outranks_ours_and_brings_its_runbook() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.yaml");
+    fs::write(&file, OWN_CAUSE).unwrap();
+    let file = file.to_str().unwrap();
+    let input = "explain/cases/describe-image-pull.txt";
+    let output = run(&["--output", "json", "--causes", file, input]);
+    assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+    let incident = &objects(&output)[0];
+    assert_eq!(incident["cause"]["id"], "acme_mirror_not_filled");
+    assert_eq!(incident["cause"]["runbook"], "https://wiki.example.net/mirror");
+    assert_eq!(incident["alternatives"][0]["id"], "image_not_found");
+
+    fs::write(file, OWN_CAUSE.replace("StartContainer]", "StartContianer]")).unwrap();
+    let output = run(&["--causes", file, input]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(64), ""));
+    let complaint = complaint(&output);
+    assert!(complaint.contains("line 3, cause acme_mirror_not_filled"), "{complaint}");
+    assert!(complaint.contains("did you mean `StartContainer`?"), "{complaint}");
+}

@@ -23,6 +23,7 @@ use self::{
     sources::{follow_journal, follow_pods, sight},
 };
 use crate::{
+    catalogue::Catalogue,
     config::{self, Config},
     diagnosis::{self, Check, CheckStatus},
     export::{self, Exporter, Port, Request, encode::Identity, terminal},
@@ -48,26 +49,33 @@ pub enum Until {
 /// # Errors
 /// When it cannot begin: settings that cannot work, threads that cannot be made. A part that fails
 /// later degrades alone.
-pub fn run(config: &Config, environment: &config::Environment, until: Until) -> anyhow::Result<()> {
+pub fn run(
+    config: &Config,
+    environment: &config::Environment,
+    causes: Arc<Catalogue>,
+    until: Until,
+) -> anyhow::Result<()> {
     export::otlp_http::install_tls_provider();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the async runtime cannot be made")?;
-    runtime.block_on(live(config, environment, until))
+    runtime.block_on(live(config, environment, causes, until))
 }
 
 /// The life of the agent: open, connect, wait, drain.
 async fn live(
     config: &Config,
     environment: &config::Environment,
+    causes: Arc<Catalogue>,
     until: Until,
 ) -> anyhow::Result<()> {
     let identity = Identity { node: node_name(config), cluster: config.cluster_name.clone() };
     let destination = destination(config, environment)?;
     let Some(outbox) = open_outbox(&config.state).await? else { return Ok(()) };
     let committed = Arc::new(Notify::new());
-    let core = Core::new(outbox, settings(config, &identity), committed.clone());
+    let mut core = Core::new(outbox, settings(config, &identity), committed.clone());
+    core.set_catalogue(causes);
     let from = core.outbox().position(journal::SOURCE);
 
     let (feeds, feeds_in) = mpsc::channel(limits::FEED_QUEUE);

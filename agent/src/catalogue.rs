@@ -9,7 +9,7 @@ mod matcher;
 mod rule;
 pub mod signal;
 
-pub use load::{Causes, File, LoadError, builtin, faults, files, parse};
+pub use load::{Causes, File, LoadError, builtin, faults, in_place_of_ours, parse};
 pub use matcher::{Query, QueryText, TextFrom, Verdict};
 pub use rule::STEPS;
 pub use signal::{Condition, Signal, Signals};
@@ -127,7 +127,8 @@ pub struct Cause {
     /// A user's cause: the id of the cause that it takes the place of.
     #[serde(default)]
     pub replaces: Option<String>,
-    /// Whole inputs that it must explain.
+    /// Whole inputs that it must explain; at least one in a file.
+    #[serde(default)]
     pub examples: Vec<Example>,
     /// Whole inputs, near misses, that it must not.
     #[serde(default)]
@@ -174,7 +175,7 @@ pub struct Catalogue {
     needles: matcher::Needles,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     class: Class,
     /// Without its examples.

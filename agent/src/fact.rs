@@ -141,3 +141,42 @@ pub enum Want {
     /// Ask the runtime how it is.
     Runtime,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node;
+
+    #[test]
+    fn a_fact_of_each_kind_comes_back_from_its_line_of_a_bundle() {
+        let disk = node::Disk {
+            role: node::DiskRole::Kubelet,
+            at: 3,
+            free_bytes: 1 << 30,
+            total_bytes: 1 << 34,
+            inodes_free: Some(0),
+            inodes_total: Some(45_000),
+            read_only: Some(false),
+        };
+        let view = node::View { at: 7, disks: vec![disk], ..node::View::default() };
+        let pod = || PodRef { uid: Some("a".to_owned()), ..PodRef::default() };
+        let kinds = [
+            Fact::Pod(Box::default()),
+            Fact::PodGone(pod()),
+            Fact::PodsListed(PodsListed { uids: vec!["a".to_owned()] }),
+            Fact::NodeObject(Box::default()),
+            Fact::Event(Box::default()),
+            Fact::LastWords(Box::default()),
+            Fact::Cgroup(Box::default()),
+            Fact::Listing(Box::default()),
+            Fact::Runtime(Box::default()),
+            Fact::View(Box::new(view)),
+            Fact::Absent(Absent { want: Want::Runtime, why: "no socket".to_owned() }),
+        ];
+        for fact in kinds {
+            let dated = Dated { at: 1_795_384_800_000_000, fact };
+            let line = serde_json::to_string(&dated).unwrap();
+            assert_eq!(serde_json::from_str::<Dated>(&line).unwrap(), dated, "{line}");
+        }
+    }
+}

@@ -219,6 +219,22 @@ fn an_endpoint_that_cannot_work_is_bad_configuration() {
 }
 
 #[test]
+fn a_wrong_file_of_causes_is_bad_configuration() {
+    let state = tempfile::tempdir().expect("a folder");
+    let file = state.path().join("own.yaml");
+    std::fs::write(&file, "class: image\ncauses:\n  - id: own\n    titel: x\n").expect("written");
+    let set = format!("diagnosis.causes=[{}]", file.display());
+    let mut check = podwhy(&["config", "check"]);
+    check.args(["--set", &set]);
+    for mut command in [agent(&["--once", "--set", &set], state.path()), check] {
+        let output = command.output().expect("it runs");
+        let (stdout, stderr) = text(&output);
+        assert_eq!(output.status.code(), Some(64), "{stdout}{stderr}");
+        assert!(stderr.contains("own.yaml, line 4: ") && stderr.contains("titel"), "{stderr}");
+    }
+}
+
+#[test]
 fn an_agent_whose_output_nobody_reads_ends() {
     let state = tempfile::tempdir().expect("a folder");
     let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -13,6 +13,7 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
+    catalogue::Catalogue,
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
     export::{Pending, Request, encode},
     fact::{Dated, Fact, Want},
@@ -102,6 +103,11 @@ impl Core {
             committed,
             counts,
         }
+    }
+
+    /// Judges by these causes instead of ours alone.
+    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
+        self.diagnosis.set_catalogue(catalogue);
     }
 
     /// The outbox, to ask for positions and figures.

@@ -30,7 +30,7 @@ pub const PLACEHOLDERS: &[&str] = &[
     "csi_pod",
 ];
 
-/// Everything that is wrong with a cause beside its rule. Empty: nothing.
+/// Everything that is wrong with a cause beside its rule and its examples. Empty: nothing.
 pub(super) fn faults(cause: &Cause) -> Vec<String> {
     let mut found = Vec::new();
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -63,13 +63,18 @@ pub(super) fn faults(cause: &Cause) -> Vec<String> {
             found.push(format!("unknown placeholder `{{{name}}}`{nearest}"));
         }
     }
-    if cause.examples.is_empty() {
-        found.push("no example: give at least one whole input that it must explain".to_owned());
-    }
-    for (number, example) in (1usize..).zip(&cause.examples) {
-        found.extend(example_fault(cause, example).map(|why| format!("example {number}: {why}")));
-    }
     found
+}
+
+/// Everything that is wrong with its examples.
+pub(super) fn examples(cause: &Cause) -> Vec<String> {
+    if cause.examples.is_empty() {
+        return vec!["no example: give at least one whole input that it must explain".to_owned()];
+    }
+    let numbered = (1usize..).zip(&cause.examples);
+    numbered
+        .filter_map(|(n, example)| Some(format!("example {n}: {}", example_fault(cause, example)?)))
+        .collect()
 }
 
 /// A needle alone proves nothing.

@@ -69,8 +69,15 @@ pub(super) fn run(arguments: &Agent) -> ExitCode {
         super::complain(&error);
         return BAD_CONFIGURATION.into();
     }
+    let causes = match super::cause::of(&loaded.config.diagnosis.causes) {
+        Ok(causes) => causes,
+        Err(error) => {
+            super::complain(&error);
+            return BAD_CONFIGURATION.into();
+        }
+    };
     let until = if arguments.once { app::Until::CaughtUp } else { app::Until::Signalled };
-    match app::run(&loaded.config, &loaded.environment, until) {
+    match app::run(&loaded.config, &loaded.environment, causes, until) {
         Ok(()) => DONE.into(),
         Err(error) => {
             super::complain(&format!("{error:#}"));

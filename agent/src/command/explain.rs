@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use super::{DONE, FAILED, NOTHING_FOUND, complain, say};
+use super::{BAD_CONFIGURATION, DONE, FAILED, NOTHING_FOUND, complain, say};
 use crate::incident::Incident;
 use crate::source::Micros;
 
@@ -50,6 +50,10 @@ pub(super) struct Args {
     /// What a container wrote last is read from it, as the agent on the node would have.
     #[arg(long, value_name = "PATH")]
     pod_logs: Option<PathBuf>,
+
+    /// Your own causes beside ours: files as the configuration names under diagnosis.causes.
+    #[arg(long, value_name = "FILE")]
+    causes: Vec<PathBuf>,
 
     /// Explain what was known at this time (RFC 3339, such as 2026-11-22T13:22:41Z).
     ///
@@ -96,7 +100,7 @@ Examples:
   pbpaste | podwhy explain                       one message out of a chat is enough
 
 Exit codes: 0 something was explained, 1 an input could not be read, 2 bad arguments,
-3 nothing recognised.";
+3 nothing recognised, 64 a file of causes is wrong.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Form {
@@ -124,12 +128,19 @@ pub(super) fn age(text: &str) -> Result<Micros, String> {
 /// Reads, answers, and tells the exit code.
 #[must_use]
 pub(super) fn run(arguments: &Args) -> ExitCode {
+    let catalogue = match super::cause::of(&arguments.causes) {
+        Ok(catalogue) => Some(catalogue),
+        Err(error) => {
+            complain(&error);
+            return BAD_CONFIGURATION.into();
+        }
+    };
     let Given { inputs, bundles, unread } = opened(&arguments.files);
     let options = Options {
         at: arguments.at,
         pod_logs: arguments.pod_logs.clone(),
         node: bundles.iter().find_map(|bundle| bundle.node.clone()),
-        ..Options::default()
+        catalogue,
     };
     let mut explained = explain(inputs, &options);
     for bundle in bundles {

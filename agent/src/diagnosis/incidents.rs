@@ -242,7 +242,8 @@ impl Incidents {
             }
             let is_heard_of = entry.is_live() && entry.state != State::Stale;
             if is_heard_of {
-                dues.push(entry.silent_at(settings, heard).max(now.saturating_add(1)));
+                // One that flaps in silence waits for the end of its window, not for the next moment.
+                dues.push(entry.silent_at(settings, heard));
             }
             let flap_end = entry.failed.saturating_add(time::micros(settings.flap_window));
             if entry.state == State::Flapping && flap_end > now {

@@ -51,4 +51,7 @@ fn the_documented_cause_of_ones_own_loads() {
     let file = catalogue::File { name: "my-causes.yaml".to_owned(), text };
     let causes = Catalogue::with_users(std::slice::from_ref(&file)).unwrap();
     assert!(causes.get("acme_licence_expired").is_some());
+    let trials = trial::of_files(&[file]).unwrap();
+    let told: Vec<String> = trials.iter().map(|(_, trial)| trial.told()).collect();
+    assert!(!trials.is_empty() && trials.iter().all(|(_, trial)| trial.is_right), "{told:?}");
 }

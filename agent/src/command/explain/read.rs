@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Explained, NamedInput, Options};
@@ -319,9 +320,14 @@ impl<'o> Run<'o> {
 
     fn feed(&mut self, at: Micros, input: Input) {
         let node = &self.node;
-        let engine = self
-            .engine
-            .get_or_insert_with(|| Diagnosis::new(settings(node.clone().unwrap_or_default())));
+        let catalogue = &self.options.catalogue;
+        let engine = self.engine.get_or_insert_with(|| {
+            let mut engine = Diagnosis::new(settings(node.clone().unwrap_or_default()));
+            if let Some(catalogue) = catalogue {
+                engine.set_catalogue(Arc::clone(catalogue));
+            }
+            engine
+        });
         engine.apply(at, input, &mut self.out);
         self.collect();
         while let Some(want) = self.out.wants.pop() {
