@@ -85,10 +85,12 @@ impl Identities {
         {
             self.put(id_key(id), |known| fill_pod(&mut known.pod, pod));
         }
-        // A sandbox ends like a container; its id then stands where a container's would.
-        if let Some(id) = container_id
-            && (pod.uid.is_some() || seen.details.exit_code.is_some())
-        {
+        // A sandbox ends like a container; its id then stands where a container's would. The name of
+        // a container counts alone, too: who reads from the middle saw no sandbox begin, and a later
+        // line says only whose the container is.
+        let tells =
+            pod.uid.is_some() || seen.details.exit_code.is_some() || seen.container.is_some();
+        if let Some(id) = container_id.filter(|_| tells) {
             self.put(id_key(id), |known| {
                 fill_pod(&mut known.pod, pod);
                 fill(&mut known.container, seen.container.as_ref());

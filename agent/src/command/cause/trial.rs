@@ -149,6 +149,7 @@ fn last_words(words: &str, incidents: &[Incident]) -> Option<String> {
     let container = pod.container.clone().unwrap_or_default();
     let instance = Instance { pod: pod_ref, container, ..Instance::default() };
     let words = LastWords { instance, lines, total_lines, ..LastWords::default() };
-    let at = incident.first_seen.unwrap_or_default();
+    // They are read once the instance has ended, so behind the line that says so.
+    let at = incident.last_seen.map_or(0, |at| at.saturating_add(1));
     serde_json::to_string(&Dated { at, fact: Fact::LastWords(Box::new(words)) }).ok()
 }
