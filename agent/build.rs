@@ -26,9 +26,8 @@ fn without_examples(text: &str) -> String {
     let mut kept = String::new();
     let mut is_example = false;
     for line in text.split_inclusive('\n') {
-        let is_inside = line.trim().is_empty()
-            || line.starts_with("     ")
-            || line.starts_with("    - ");
+        let is_inside =
+            line.trim().is_empty() || line.starts_with("     ") || line.starts_with("    - ");
         if !is_inside {
             is_example = matches!(line.trim_end(), "    examples:" | "    counter_examples:");
         }

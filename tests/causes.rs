@@ -13,8 +13,8 @@ use std::{
 
 use podwhy::{
     catalogue::{
-        self, Catalogue, Cause, Class, Example, File, LoadError, Query, QueryText, Role, TextFrom,
-        Signal, signal,
+        self, Catalogue, Cause, Class, Example, File, LoadError, Query, QueryText, Role, Signal,
+        TextFrom, signal,
     },
     command::cause::trial::{self, Trial},
 };
@@ -231,6 +231,11 @@ impl Tried<'_> {
         trial::run(self.cause, self.example, self.kind == "counter", &CATALOGUE.0)
     }
 
+    /// As `tests/causes-open.txt` has it.
+    fn name(&self) -> String {
+        format!("{} {} {}", self.cause.id, self.kind, self.number)
+    }
+
     /// One line of the table of failures.
     fn row(&self, trial: &Trial) -> String {
         let Self { file, cause, kind, number, .. } = self;
@@ -238,7 +243,8 @@ impl Tried<'_> {
     }
 }
 
-/// `CAUSE=part-of-an-id` tries those alone.
+/// `CAUSE=part-of-an-id` tries those alone. `tests/causes-open.txt` names those that the engine does
+/// not explain yet: one that it does is taken off, and none comes new.
 #[test]
 fn every_example_is_explained_by_its_cause_and_no_counter_example_is() {
     let only = std::env::var("CAUSE").unwrap_or_default();
@@ -260,16 +266,28 @@ fn every_example_is_explained_by_its_cause_and_no_counter_example_is() {
         })
         .collect();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let failures: Vec<String> = thread::scope(|scope| {
-        let of_part = |part: &[Tried<'_>]| -> Vec<String> {
+    let failures: Vec<(String, String)> = thread::scope(|scope| {
+        let of_part = |part: &[Tried<'_>]| -> Vec<(String, String)> {
             let trials = part.iter().map(|tried| (tried, tried.run()));
-            trials.filter(|(_, trial)| !trial.is_right).map(|(it, trial)| it.row(&trial)).collect()
+            let wrong = trials.filter(|(_, trial)| !trial.is_right);
+            wrong.map(|(tried, trial)| (tried.name(), tried.row(&trial))).collect()
         };
         let parts = tries.chunks(tries.len().div_ceil(threads).max(1));
         let running: Vec<_> = parts.map(|part| scope.spawn(move || of_part(part))).collect();
         running.into_iter().flat_map(|part| part.join().expect("no trial panics")).collect()
     });
-    let (failed, tried) = (failures.len(), tries.len());
-    assert!(failed == 0, "\n{}{failed} of {tried} are not explained as they say\n", failures.concat());
-    assert!(tried > 800 || !only.is_empty(), "only {tried} examples were tried");
+    let open = fs::read_to_string(root().join("tests/causes-open.txt")).expect("the open ones");
+    let open: BTreeSet<&str> = open.lines().filter(|line| !line.starts_with('#')).collect();
+    let failed: BTreeSet<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
+    let tried: BTreeSet<String> = tries.iter().map(Tried::name).collect();
+    let is_done =
+        |name: &&&str| !failed.contains(**name) && (only.is_empty() || tried.contains(**name));
+    let done: Vec<&&str> = open.iter().filter(is_done).collect();
+    let new = failures.iter().filter(|(name, _)| !open.contains(name.as_str()));
+    let new: String = new.map(|(_, row)| row.as_str()).collect();
+    let (count, all) = (failures.len(), tries.len());
+    println!("{} of {all} are explained as they say", all - count);
+    assert!(new.is_empty(), "\n{new}{count} of {all} are not explained as they say\n");
+    assert!(done.is_empty(), "explained now, take them off tests/causes-open.txt: {done:#?}");
+    assert!(all > 900 || !only.is_empty(), "only {all} examples were tried");
 }
