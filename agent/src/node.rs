@@ -21,7 +21,7 @@ use crate::source::Micros;
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct View {
     /// When the newest part of it was read. As a fact it stands beside the fact's own `at`.
-    #[serde(rename = "read_at")]
+    #[serde(rename = "read_at", default)]
     pub at: Micros,
     /// One per role that has an answer (`kubelet`, `runtime`, `runtime_state`, `log`, `root`).
     pub disks: Vec<Disk>,

@@ -48,6 +48,10 @@ impl World {
     fn last_words(&mut self, at: Micros, words: &fact::LastWords) {
         let Some(instance) = self.instance_of(&words.instance, at) else { return };
         instance.last_words = Some(words.clone());
+        if instance.id.is_none() && instance.started.is_none() {
+            // Words are read of the dead: one of which no line tells has ended all the same.
+            instance.ended.get_or_insert(at);
+        }
         if complaint(&words.lines).is_none() {
             return;
         }
