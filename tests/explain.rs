@@ -226,7 +226,7 @@ causes:
     about: Images reach the mirror an hour after their release.
     steps: [StartContainer]
     match:
-      - "registry.test/web:1: not found"
+      - "failed to resolve reference && registry.test/web:1: not found"
     confidence: 0.7
     next:
       - do: Wait for the copy, or start it.
