@@ -21,6 +21,8 @@ pub struct Setup {
     pub endpoint: String,
     /// Its name in every id.
     pub node: String,
+    /// Further lines of its configuration.
+    pub more: String,
 }
 
 impl Setup {
@@ -30,6 +32,7 @@ impl Setup {
             journal_root: journal_root.to_owned(),
             endpoint: endpoint.to_owned(),
             node: "node-a".to_owned(),
+            more: String::new(),
         }
     }
 
@@ -39,6 +42,11 @@ impl Setup {
 
     pub fn log(&self) -> PathBuf {
         self.folder.join("agent.log")
+    }
+
+    /// Where its configuration is, once it was started.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.join("config.yaml")
     }
 
     fn config(&self) -> String {
@@ -53,8 +61,8 @@ impl Setup {
              config_folders: [{folder}/cni/net.d]\n    plugin_folders: [{folder}/cni/bin]\n  \
              disk: {{ kubelet: [{folder}], runtime: [{folder}] }}\n\
              export: {{ endpoint: \"{}\", start_jitter: 0s }}\n\
-             log: {{ level: debug, format: text }}\n",
-            self.node, self.endpoint
+             log: {{ level: debug, format: text }}\n{}",
+            self.node, self.endpoint, self.more
         )
     }
 
@@ -75,6 +83,13 @@ impl Setup {
         self.spawn(Command::new(env!("CARGO_BIN_EXE_podwhy")))
     }
 
+    /// The same, and what it sends can be read.
+    pub fn start_plain(&self) -> Agent {
+        let mut command = Command::new("env");
+        command.arg("PODWHY_EXPORT_COMPRESSION=none").arg(env!("CARGO_BIN_EXE_podwhy"));
+        self.spawn(command)
+    }
+
     /// The same in a mount namespace of its own, after `script` has run there.
     pub fn start_after(&self, script: &str) -> Agent {
         let mut command = Command::new("unshare");
@@ -87,7 +102,7 @@ impl Setup {
 
     fn spawn(&self, mut command: Command) -> Agent {
         self.make_cni();
-        let config = self.folder.join("config.yaml");
+        let config = self.config_file();
         std::fs::write(&config, self.config()).unwrap();
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         command.arg("agent").arg("--config").arg(config).env_clear();

@@ -18,8 +18,11 @@ mod load;
 mod wait;
 
 // The stories.
+mod bundle;
 mod commands;
 mod faults;
 mod journal;
 mod main_path;
 mod recordings;
+mod redaction;
+mod why;

@@ -4,6 +4,7 @@ use podwhy_parser::{Component, Facts, Format, Frame, Kind, Severity, SyncFailure
 
 use crate::export::terminal::escaped;
 use crate::observation::time::Resolved;
+use crate::redact;
 use crate::source::join::Joined;
 use crate::source::{Line, Micros};
 
@@ -308,5 +309,8 @@ fn plain(text: Text<'_>) -> String {
     let mut plain = String::new();
     // A string takes everything.
     let _ = text.write_to(&mut plain);
-    plain
+    match redact::scrub(&plain, &mut redact::Counts::default()) {
+        std::borrow::Cow::Owned(scrubbed) => scrubbed,
+        std::borrow::Cow::Borrowed(_) => plain,
+    }
 }
