@@ -12,6 +12,8 @@ mod cause;
 mod changes;
 mod clock;
 mod collapse;
+mod controls;
+mod coverage;
 mod exit_code;
 mod identities;
 pub mod identity;
@@ -24,6 +26,8 @@ mod killer;
 mod mounts;
 mod recovery;
 mod repeats;
+mod root;
+mod silence;
 mod state;
 mod world;
 
@@ -47,7 +51,7 @@ use crate::{
     incident::Incident,
     node,
     observation::{
-        Happening, Kind, Observation, Pod, WriterComponent,
+        Happening, Kind, Observation, Pod,
         time::{self, Times},
     },
     record::Record,
@@ -301,11 +305,11 @@ impl Diagnosis {
         self.counters.redacted.add(&seen.redacted);
         self.identities.complete(&mut seen);
         self.identities.learn(&seen);
-        if seen.writer.component == WriterComponent::Kubelet {
-            self.incidents.kubelet_heard = self.incidents.kubelet_heard.max(now);
-        }
+        self.incidents.heard(now, seen.writer.component);
         let moments = self.world.observe(now, &seen);
         out.wants.extend(self.world.take_wants());
+        let ground = ground!(self);
+        self.incidents.spoke(now, &seen, ground, out);
         self.conclude(now, seen, out);
         self.happened(now, &moments, out);
     }

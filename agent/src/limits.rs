@@ -71,6 +71,10 @@ pub const INCIDENT_PODS_SHOWN: usize = 50;
 /// Pieces of evidence, links, controls and losses that one incident tells.
 pub const INCIDENT_LIST: usize = 16;
 
+/// Times without sight that are remembered: journald tells of each interval in which it suppresses
+/// lines, and a storm lasts some minutes.
+pub const BLIND_GAPS: usize = 64;
+
 /// One list of an incident's record as JSON: eleven of them must fit a record.
 pub const INCIDENT_LIST_BYTES: usize = 4 * 1024;
 
@@ -420,6 +424,9 @@ pub const WORLD_TROUBLES: usize = 16;
 
 /// Results of sandboxes: a full node that starts all its pods twice.
 pub const WORLD_SANDBOX_TRIES: usize = 256;
+
+/// Pulls that run at once: the kubelet pulls one after the other, or some side by side.
+pub const WORLD_PULLS: usize = 64;
 
 /// How far back results of sandboxes count (R96), in microseconds: ten minutes.
 pub const WORLD_WINDOW: i64 = 600_000_000;

@@ -8,12 +8,13 @@ pub(super) use self::view::hex;
 use super::{
     attempt::Attempt,
     judgement::Judgement,
+    judging,
     key::Family,
     recovery::{Ladder, Recovery, Seat, Sign, Signs, TOP},
     world::{PodKey, World, moment::Moment},
 };
 use crate::{
-    incident::{Scope, State},
+    incident::{Evidence, Scope, State},
     limits,
     observation::{self, time},
     source::Micros,
@@ -66,9 +67,16 @@ pub(super) struct Entry {
     pub(super) fixed_by: Vec<String>,
     pub(super) loss: Vec<String>,
     pub(super) parent: Option<[u8; 16]>,
+    /// The fault of the node that this failure of one of the node's own pods led to.
+    pub(super) link: Option<[u8; 16]>,
     pub(super) member_ids: Vec<[u8; 16]>,
+    /// Of a fault of the node: the pods that it hits.
+    pub(super) hit: Vec<Hit>,
     pub(super) chain: Vec<String>,
-    pub(super) controls: Vec<String>,
+    /// Evidence of what led to it.
+    pub(super) why: Vec<Evidence>,
+    /// Share of its time that was seen.
+    pub(super) coverage: Option<f64>,
     /// What the newest record said, and how many there were.
     pub(super) told: Option<Told>,
     pub(super) records: u64,
@@ -90,6 +98,19 @@ pub(super) struct Told {
     pub(super) state: State,
     pub(super) rung: u8,
     pub(super) cause: String,
+    /// What it is quiet for.
+    pub(super) parent: Option<[u8; 16]>,
+    /// The first link of how it came.
+    pub(super) root: Option<String>,
+}
+
+/// A pod that a fault of the node hits.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(super) struct Hit {
+    pub(super) key: String,
+    pub(super) pod: observation::Pod,
+    pub(super) container: Option<String>,
+    pub(super) family: Family,
 }
 
 /// One pod, or one of its containers, that is hit.
@@ -162,6 +183,60 @@ impl Entry {
             && members.all(|member| member.ending || member.gone)
     }
 
+    /// One that nothing is known of yet.
+    pub(super) fn new(ladder: Ladder, trigger: Trigger) -> Self {
+        Self {
+            id: [0; 16],
+            family: Family::Node,
+            ladder,
+            node_key: None,
+            workload: None,
+            workload_shown: None,
+            volume: None,
+            image: None,
+            members: Vec::new(),
+            more_pods: 0,
+            trigger,
+            judgement: judging::unknown(),
+            fingerprint: [0; 16],
+            step: None,
+            reason: None,
+            first_seen: 0,
+            last_seen: 0,
+            began: 0,
+            failed: 0,
+            lines: 0,
+            deaths: 0,
+            opened: None,
+            state: State::Open,
+            rung: 0,
+            proof: Vec::new(),
+            ended: None,
+            resolved_at: None,
+            turns: Vec::new(),
+            turns_ever: 0,
+            note: None,
+            fixed_by: Vec::new(),
+            loss: Vec::new(),
+            parent: None,
+            link: None,
+            member_ids: Vec::new(),
+            hit: Vec::new(),
+            chain: Vec::new(),
+            why: Vec::new(),
+            coverage: None,
+            told: None,
+            records: 0,
+            announced: 0,
+            due: None,
+        }
+    }
+
+    /// What it is part of: that is what is notified.
+    pub(super) fn part_of(&self) -> Option<[u8; 16]> {
+        self.parent.or(self.link)
+    }
+
     /// Told, and not at its end.
     pub(super) const fn is_live(&self) -> bool {
         !matches!(self.state, State::Resolved | State::Superseded)
@@ -185,7 +260,7 @@ impl Entry {
         keys.retain(|key| !key.is_empty());
         keys.sort_unstable();
         keys.dedup();
-        keys.len() as u64 + self.more_pods
+        (keys.len() + self.hit.len()) as u64 + self.more_pods
     }
 
     pub(super) fn scope(&self) -> Scope {
@@ -372,6 +447,7 @@ impl Entry {
             // The first probes of a slow application say no, too.
             Family::Ready => self.began.saturating_add(time::micros(settings.settles_for)),
             Family::Admission | Family::Eviction => self.began,
+            Family::Silent => self.began,
             // A mount is tried again after 0.5 s, 1 s, 2 s: two attempts mean nothing yet.
             Family::Volume => self.began.saturating_add(after),
             Family::Sandbox | Family::Node if self.is_of_start() => {

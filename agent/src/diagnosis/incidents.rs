@@ -14,10 +14,13 @@ use super::{
     Output, Settings,
     build::{self, Surroundings},
     changes,
+    coverage::Blind,
     incident::{Entry, Told, Trigger},
     judging,
     key::{self, Family},
-    recovery::Ladder,
+    recovery::{Ladder, TOP},
+    root::fault,
+    silence::{self, Silence},
     world::{PodKey, World},
 };
 use crate::{
@@ -40,11 +43,18 @@ pub(super) struct Ground<'a> {
 /// The set.
 #[derive(Debug, Default)]
 pub(super) struct Incidents {
-    entries: BTreeMap<u64, Entry>,
-    by_pod: BTreeMap<String, BTreeSet<u64>>,
+    pub(super) entries: BTreeMap<u64, Entry>,
+    pub(super) by_pod: BTreeMap<String, BTreeSet<u64>>,
     by_workload: BTreeMap<String, BTreeSet<u64>>,
     dues: BTreeSet<(Micros, u64)>,
-    changed: BTreeSet<u64>,
+    pub(super) changed: BTreeSet<u64>,
+    /// To be settled, since something about them changed with another.
+    pub(super) pending: BTreeSet<u64>,
+    /// What could not be seen.
+    pub(super) blind: Blind,
+    pub(super) blind_changed: bool,
+    /// Who should have come further.
+    pub(super) silence: Silence,
     /// Number of the newest entry.
     pub(super) last: u64,
     /// Engine time of the kubelet's newest word.
@@ -74,7 +84,7 @@ impl Incidents {
     }
 
     /// Adds an entry. Beyond the bound, what ended first goes; if none has ended, `None`.
-    fn add(&mut self, entry: Entry) -> Option<u64> {
+    pub(super) fn add(&mut self, entry: Entry) -> Option<u64> {
         if self.entries.len() >= limits::INCIDENTS {
             let ended = self
                 .entries
@@ -136,11 +146,17 @@ impl Incidents {
 
     /// When the next of them is due.
     pub(super) fn next_due(&self) -> Option<Micros> {
-        self.dues.first().map(|(due, _)| *due)
+        let dues = self.dues.first().map(|(due, _)| *due);
+        dues.into_iter().chain(self.silence.next_due()).min()
     }
 
     /// Fires what is due first, at or before `now`.
     pub(super) fn fire(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let first = self.dues.first().map_or(Micros::MAX, |(due, _)| *due);
+        if self.silence.next_due().is_some_and(|due| due <= now && due < first) {
+            self.fire_silence(now, ground, out);
+            return;
+        }
         let Some(&(due, number)) = self.dues.first().filter(|(due, _)| *due <= now) else { return };
         self.dues.remove(&(due, number));
         if let Some(entry) = self.entries.get_mut(&number) {
@@ -151,32 +167,34 @@ impl Incidents {
 
     /// What could not be read: nothing is proven by what may be missing.
     pub(super) fn lost(&mut self, loss: &Loss) {
-        let when = match (loss.from, loss.to) {
-            (Some(from), Some(to)) => format!(" between {} and {}", time::utc(from), time::utc(to)),
-            _ => String::new(),
-        };
-        let lines = loss.lines.map_or("an unknown number of".to_owned(), |lines| lines.to_string());
-        let text = format!("{lines} lines of {} are missing{when}", loss.component);
+        let Some(text) = self.blind.lost(loss) else { return };
+        self.blind_changed = true;
         for (number, entry) in &mut self.entries {
             let overlaps = loss.to.is_none_or(|to| to >= entry.first_seen);
             if overlaps && entry.is_live() && entry.loss.len() < limits::INCIDENT_LIST {
                 entry.loss.push(text.clone());
                 self.changed.insert(*number);
+                self.pending.insert(*number);
             }
         }
     }
 
     /// Judges the entry anew. What changed is told by `settle`.
-    fn judge(&mut self, number: u64, ground: Ground<'_>) {
+    pub(super) fn judge(&mut self, number: u64, ground: Ground<'_>) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         judging::judge(entry, ground);
         let judged = &entry.judgement;
-        entry.ladder = Ladder::of(
+        let ladder = Ladder::of(
             entry.family,
             &judged.cause.class,
             &judged.cause.id,
             entry.reason.as_deref(),
         );
+        entry.ladder = match ladder {
+            Ladder::NodeOther if fault::is_promoted(entry) => Ladder::NodeMembers,
+            _ if entry.node_key.as_deref() == Some(silence::KUBELET) => Ladder::NodeRuntime,
+            ladder => ladder,
+        };
         let message = entry.trigger.message();
         entry.fingerprint = key::fingerprint(judged, entry.family, message);
         self.changed.insert(number);
@@ -203,13 +221,44 @@ impl Incidents {
         }
     }
 
+    /// Brings one entry to where it stands now, and then whoever changes with it.
+    pub(super) fn settle(
+        &mut self,
+        number: u64,
+        now: Micros,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        let mut next = Some(number);
+        // Each change leads up to a root or down to its members: twice round is more than enough.
+        for _ in 0..limits::INCIDENTS * 2 {
+            let Some(number) = next else { return };
+            self.pending.remove(&number);
+            let before = self.entries.get(&number).and_then(|entry| entry.parent);
+            self.settle_one(number, now, ground, out);
+            let after = self.entries.get(&number).and_then(|entry| entry.parent);
+            for parent in before.into_iter().chain(after.filter(|_| after != before)) {
+                self.follow(parent, now);
+            }
+            next = self.pending.pop_first();
+        }
+        self.pending.clear();
+    }
+
     /// Brings one entry to where it stands now, tells what changed, and sets its next timer.
-    fn settle(&mut self, number: u64, now: Micros, ground: Ground<'_>, out: &mut Output) {
+    fn settle_one(&mut self, number: u64, now: Micros, ground: Ground<'_>, out: &mut Output) {
         let Some(number) = self.merge(number, now, ground, out) else { return };
+        self.arrange(number, now, ground);
+        let waits = self.waits_for_members(number);
         let heard = self.kubelet_heard;
         let Some(entry) = self.entries.get_mut(&number) else { return };
         let settings = &ground.settings.recovery;
         let climb_due = entry.climb(now, ground.world, settings);
+        if waits && entry.rung >= TOP {
+            entry.rung = TOP - 1;
+            entry.proof.truncate(usize::from(TOP - 1));
+        }
+        entry.coverage = entry.covered(&self.blind, now);
         let mut dues: Vec<Micros> = climb_due.into_iter().collect();
         if entry.opened.is_none() {
             let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
@@ -261,6 +310,7 @@ impl Incidents {
             if is_heard_of {
                 dues.push(entry.announced.saturating_add(time::micros(settings.announce_every)));
             }
+            self.expect(number, now);
         }
         self.set_due(number, dues.into_iter().filter(|due| *due > now).min());
     }
@@ -396,9 +446,11 @@ fn fixed_by(entry: &Entry, ground: Ground<'_>) -> Vec<String> {
 
 /// It may be told at all: not a wrapper, not a symptom of something that is told anyway, not what is
 /// explained only when asked.
-fn can_open(entry: &Entry) -> bool {
+pub(super) fn can_open(entry: &Entry) -> bool {
+    let is_told = entry.node_key.as_deref().is_none_or(|key| key == silence::KUBELET)
+        || fault::is_promoted(entry);
     entry.judgement.rank != catalogue::Role::Benign
-        && !(entry.node_key.is_some() && entry.judgement.cause.id == "unclassified")
+        && (is_told || entry.judgement.cause.id != judging::UNCLASSIFIED)
 }
 
 /// Replicas that fail alike.
@@ -434,6 +486,8 @@ fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
         // While it flaps, no rung and no cause is news.
         rung: if is_flapping { 0 } else { entry.rung },
         cause: if is_flapping { String::new() } else { entry.judgement.cause.id.clone() },
+        parent: entry.part_of(),
+        root: entry.chain.first().cloned(),
     };
     let every = time::micros(settings.announce_every);
     let is_due = entry.is_live()
@@ -445,7 +499,11 @@ fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
     let is_news = entry.told.as_ref().is_none_or(|told| {
         told.state != said.state && said.state != State::Recovering
             || (told.cause != said.cause && !is_flapping)
+            // Its parent was proven fixed, and it fails on.
+            || (told.parent.is_some() && said.parent.is_none() && entry.is_live())
     });
+    // Members are recorded; their parent is what wakes somebody.
+    let is_news = is_news && said.parent.is_none();
     let view = entry.view(ground.world);
     let expires = entry.is_live().then(|| now.saturating_add(every.saturating_mul(2)));
     let first = entry.members.first();
@@ -490,6 +548,9 @@ impl Entry {
         self.failed = self.failed.max(other.failed);
         self.opened = self.opened.into_iter().chain(other.opened).min();
         self.more_pods += other.more_pods;
+        for hit in other.hit {
+            self.hit(hit);
+        }
         for member in other.members {
             let key = member.pod_key();
             if self.member(&key, member.container.as_deref()).is_some() {

@@ -9,7 +9,17 @@ use crate::observation::Pod;
 /// Failures of one pod and container that follow from one another: within a family another reason
 /// is another word for the same incident, and another cause is a better one.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub(super) enum Family {
     /// Its image.
@@ -21,6 +31,7 @@ pub(super) enum Family {
     /// One volume of the pod.
     Volume,
     /// Sandbox, network, cgroups and folders of the pod.
+    #[default]
     Sandbox,
     /// Ending it.
     Terminate,

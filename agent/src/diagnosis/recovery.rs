@@ -26,6 +26,8 @@ pub(super) enum Ladder {
     NodeDisk,
     NodeRuntime,
     Api,
+    /// A fault of the node that only its members show.
+    NodeMembers,
     NodeOther,
 }
 
@@ -68,6 +70,10 @@ pub(super) enum Sign {
     AnyStarted,
     /// Any pod got a fresh sandbox with a network of its own.
     AnySandbox,
+    /// One of the members passed.
+    MemberPassed,
+    /// No member fails any more.
+    MembersPassed,
 }
 
 /// When a sign was seen, and the line or fact that shows it.
@@ -257,6 +263,11 @@ impl Ladder {
                 &[Seen(Sign::ApiReachable)],
                 &[Briefly(Sign::ApiReachable)],
                 &[Quiet(Sign::ApiReachable)],
+            ],
+            Self::NodeMembers => [
+                &[Seen(Sign::MemberPassed)],
+                &[Seen(Sign::MembersPassed)],
+                &[Quiet(Sign::MembersPassed)],
             ],
             Self::NodeOther => [
                 &[Seen(Sign::AnyStarted)],

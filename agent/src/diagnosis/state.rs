@@ -7,9 +7,11 @@ use super::{
     Diagnosis, StateChange,
     clock::Clock,
     collapse::{Held, Told, Waiting},
+    coverage::Blind,
     identities::Known,
     incident::Entry,
     repeats::Series,
+    silence::Heard,
     world::{self, Kept},
 };
 use crate::{
@@ -32,6 +34,7 @@ mod tag {
     pub(super) const POD: u8 = b'P';
     pub(super) const SPECS: u8 = b'S';
     pub(super) const NODE: u8 = b'N';
+    pub(super) const BLIND: u8 = b'B';
 }
 
 /// What is one value and not many.
@@ -43,6 +46,7 @@ pub(super) struct Meta {
     pub(super) last_incident: u64,
     pub(super) kubelet_heard: Micros,
     pub(super) folded: u64,
+    pub(super) heard: Heard,
 }
 
 impl Diagnosis {
@@ -75,6 +79,9 @@ impl Diagnosis {
         self.incidents.changes(&mut |number, entry| {
             sink((key(tag::INCIDENT, &number.to_be_bytes()), entry.map(encode)));
         });
+        if std::mem::take(&mut self.incidents.blind_changed) {
+            sink((vec![tag::BLIND], Some(encode(&self.incidents.blind))));
+        }
         self.world.changes(&mut |kept| match kept {
             Kept::Pod(name, pod) => sink((key(tag::POD, name.as_bytes()), pod.map(encode))),
             Kept::Specs(name, specs) => {
@@ -92,7 +99,9 @@ impl Diagnosis {
     /// entries could not be read and were left out.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> usize {
         let read = |(key, value): (Vec<u8>, Vec<u8>)| self.restore_one(&key, &value).is_none();
-        entries.into_iter().map(read).filter(|is_lost| *is_lost).count()
+        let lost = entries.into_iter().map(read).filter(|is_lost| *is_lost).count();
+        self.incidents.watch_all(self.clock.now(), &self.world);
+        lost
     }
 
     fn restore_one(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
@@ -106,6 +115,7 @@ impl Diagnosis {
                 self.incidents.last = self.incidents.last.max(meta.last_incident);
                 self.incidents.kubelet_heard = meta.kubelet_heard;
                 self.incidents.folded = meta.folded;
+                self.incidents.silence.heard = meta.heard;
             }
             tag::WAITING => {
                 let number = u64::from_be_bytes(name.try_into().ok()?);
@@ -136,6 +146,7 @@ impl Diagnosis {
                 let name = String::from_utf8(name.to_vec()).ok()?;
                 self.world.restore_specs(name, decode::<world::Specs>(value)?);
             }
+            tag::BLIND => self.incidents.blind = decode::<Blind>(value)?,
             tag::NODE => self.world.restore_node(decode::<world::NodeState>(value)?),
             _ => return None,
         }
@@ -150,6 +161,7 @@ impl Diagnosis {
             last_incident: self.incidents.last,
             kubelet_heard: self.incidents.kubelet_heard,
             folded: self.incidents.folded,
+            heard: self.incidents.silence.heard,
         }
     }
 }

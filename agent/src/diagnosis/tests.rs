@@ -5,6 +5,8 @@ mod incidents;
 mod recordings;
 mod records;
 mod repeats;
+mod root;
+mod silence;
 
 use std::{
     collections::BTreeMap,

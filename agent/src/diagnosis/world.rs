@@ -123,6 +123,11 @@ impl World {
             .then(|| PodKey(key.clone()))
     }
 
+    /// All pods.
+    pub(super) fn pods(&self) -> impl Iterator<Item = (PodKey, &PodState)> {
+        self.pods.iter().map(|(key, pod)| (PodKey(key.clone()), pod))
+    }
+
     /// What happened to a pod.
     fn happened(
         &self,

@@ -1,8 +1,11 @@
 //! An incident as it leaves the engine (design 5.3).
 
-use super::{Entry, Member};
+use super::{Entry, Hit, Member};
 use crate::{
-    diagnosis::world::World,
+    diagnosis::{
+        controls,
+        world::{PodKey, World},
+    },
     incident::{Incident, Pod},
     limits,
 };
@@ -12,6 +15,7 @@ impl Entry {
     pub(in crate::diagnosis) fn view(&self, world: &World) -> Incident {
         let judged = &self.judgement;
         let mut evidence = judged.evidence.clone();
+        evidence.extend(self.why.iter().cloned());
         evidence.truncate(limits::INCIDENT_LIST);
         let next_retry = judged.next_retry.clone().filter(|_| self.is_live() && self.rung == 0);
         Incident {
@@ -34,12 +38,12 @@ impl Entry {
             next_retry: next_retry.as_ref().map(|(at, _)| *at),
             next_retry_why: next_retry.map(|(_, why)| why),
             evidence,
-            controls: self.controls.clone(),
+            controls: controls::of(self, world),
             next: judged.next.clone(),
             clears_when: judged.clears_when.clone(),
             changed: judged.changed.clone(),
             fingerprint: hex(self.fingerprint),
-            coverage: self.loss.is_empty().then_some(1.0),
+            coverage: self.coverage,
             exit_code: judged.exit_code,
             killed_by: judged.killed_by.clone(),
             contradictions: judged.contradictions.clone(),
@@ -57,6 +61,10 @@ impl Entry {
     }
 
     fn pods_shown(&self, world: &World) -> Vec<Pod> {
+        if !self.hit.is_empty() {
+            let hits = self.hit.iter().take(limits::INCIDENT_PODS_SHOWN);
+            return hits.map(|hit| hit_shown(hit, world)).collect();
+        }
         self.members
             .iter()
             .filter(|member| !member.key.is_empty())
@@ -86,6 +94,23 @@ impl Entry {
             role: role.filter(|_| container.is_some()),
             container,
         }
+    }
+}
+
+/// A pod that a fault of the node hits.
+fn hit_shown(hit: &Hit, world: &World) -> Pod {
+    let key = PodKey(hit.key.clone());
+    let known = world.pod(&key).map(|known| &known.pod);
+    let pick = |mine: &Option<String>, theirs: Option<&Option<String>>| {
+        mine.clone().or_else(|| theirs.cloned().flatten())
+    };
+    let spec = hit.container.as_deref().zip(world.spec(&key));
+    Pod {
+        namespace: pick(&hit.pod.namespace, known.map(|pod| &pod.namespace)),
+        name: pick(&hit.pod.name, known.map(|pod| &pod.name)),
+        uid: pick(&hit.pod.uid, known.map(|pod| &pod.uid)),
+        role: spec.and_then(|(name, spec)| spec.container(name)).map(|it| it.role),
+        container: hit.container.clone(),
     }
 }
 

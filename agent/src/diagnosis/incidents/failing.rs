@@ -8,7 +8,6 @@ use crate::{
         attempt::Attempt,
         identity,
         incident::{Entry, Trigger},
-        judging,
         key::{self, Family},
         recovery::Ladder,
         world::{
@@ -16,7 +15,6 @@ use crate::{
             moment::{Moment, MomentKind},
         },
     },
-    incident::State,
     observation::{self, time},
     source::Micros,
 };
@@ -53,6 +51,7 @@ impl Incidents {
         out: &mut Output,
     ) -> Option<[u8; 16]> {
         let key = ground.world.key_of(&attempt.pod).or_else(|| key_of(&attempt.pod))?;
+        self.name_again(&key, ground);
         let failure = &attempt.failure;
         let reason = failure.reason.as_deref();
         let family = Family::of(&failure.step, reason);
@@ -163,47 +162,22 @@ impl Incidents {
         let text = key_text(&failure);
         let id = identity::incident(&ground.settings.node, &text, &time::utc(failure.at));
         let is_of_pod = failure.node_key.is_none();
+        let ladder = Ladder::of(failure.family, "", "", failure.reason);
         let mut entry = Entry {
             id,
             family: failure.family,
-            ladder: Ladder::of(failure.family, "", "", failure.reason),
             workload: key::workload(pod, ground.world).filter(|_| is_of_pod),
             workload_shown: key::workload_shown(pod, ground.world).filter(|_| is_of_pod),
             node_key: failure.node_key.clone(),
-            volume: None,
-            image: None,
-            members: Vec::new(),
-            more_pods: 0,
-            trigger: failure.trigger,
-            judgement: judging::unknown(),
-            fingerprint: [0; 16],
             step: failure.step.map(str::to_owned),
             reason: failure.reason.map(str::to_owned),
             first_seen: failure.at,
             last_seen: failure.at,
             began: failure.now,
             failed: failure.now,
-            lines: 0,
-            deaths: 0,
-            opened: None,
-            state: State::Open,
-            rung: 0,
-            proof: Vec::new(),
-            ended: None,
-            resolved_at: None,
-            turns: Vec::new(),
-            turns_ever: 0,
-            note: None,
-            fixed_by: Vec::new(),
-            loss: Vec::new(),
-            parent: None,
-            member_ids: Vec::new(),
-            chain: Vec::new(),
-            controls: Vec::new(),
-            told: None,
-            records: 0,
+            loss: self.blind.texts(failure.at),
             announced: failure.now,
-            due: None,
+            ..Entry::new(ladder, failure.trigger)
         };
         let recovery = &ground.settings.recovery;
         let when = (failure.now, failure.at);
@@ -298,7 +272,8 @@ impl Incidents {
             .iter()
             .rev()
             .find(|(_, entry)| entry.node_key.as_deref() == Some(node_key) && entry.can_fail())
-            .map(|(&number, _)| number);
+            .map(|(&number, _)| number)
+            .or_else(|| self.taken_over(node_key));
         let empty = PodKey(String::new());
         let mut failed = self.of_moment(now, (&empty, moment), Family::Node, ground);
         failed.node_key = Some(node_key.to_owned());

@@ -26,7 +26,11 @@ impl Incidents {
         out: &mut Output,
     ) {
         match &moment.pod {
-            Some(key) => self.of_pod(now, key, moment, ground, out),
+            Some(key) => {
+                self.name_again(key, ground);
+                self.watch(key, ground.world);
+                self.of_pod(now, key, moment, ground, out);
+            }
             None => self.of_node(now, moment, ground, out),
         }
     }

@@ -36,6 +36,10 @@ impl World {
     fn failures_of(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
         for failure in &seen.failures {
             let reason = failure.reason.as_deref().unwrap_or_default();
+            if let Some(image) = seen.details.image.as_ref().filter(|_| reason.contains("Image")) {
+                self.node.pull(image, None);
+                self.node_changed = true;
+            }
             let message = quote::one_line(&failure.message);
             let evidence = Evidence { text: message.clone(), ..quote::line(seen) };
             let Some((key, state)) = self.entry(&seen.pod, seen.at) else { continue };
@@ -135,6 +139,10 @@ impl World {
     fn image(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
         let image = seen.details.image.clone();
         let key = self.entry(&seen.pod, seen.at).map(|(key, _)| key).unwrap_or_default();
+        if let Some(image) = &image {
+            self.node.pull(image, (happening == Happening::PullBegan).then_some(seen.at));
+            self.node_changed = true;
+        }
         let what = if happening == Happening::ImagePulled {
             MomentKind::ImagePulled { image }
         } else {

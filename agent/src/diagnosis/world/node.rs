@@ -46,6 +46,8 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) cni_load_failed: Option<Evidence>,
     /// When the view last showed another CNI folder.
     pub(in crate::diagnosis) cni_changed: Option<Evidence>,
+    /// Pulls that run: image, and since when.
+    pub(in crate::diagnosis) pulls: BTreeMap<String, Micros>,
     /// An out-of-memory kill of the node itself.
     pub(in crate::diagnosis) node_oom: Option<Evidence>,
     /// Not durable: read anew after a start.
@@ -110,6 +112,20 @@ impl NodeState {
             || self.sandboxes.front().is_some_and(|first| first.at < oldest)
         {
             self.sandboxes.pop_front();
+        }
+    }
+
+    /// A pull began, or ended however it did.
+    pub(super) fn pull(&mut self, image: &str, began: Option<Micros>) {
+        let Some(began) = began else {
+            self.pulls.remove(image);
+            return;
+        };
+        self.pulls.entry(image.to_owned()).or_insert(began);
+        while self.pulls.len() > limits::WORLD_PULLS {
+            let oldest = self.pulls.iter().min_by_key(|(_, began)| **began);
+            let Some(oldest) = oldest.map(|(image, _)| image.clone()) else { return };
+            self.pulls.remove(&oldest);
         }
     }
 

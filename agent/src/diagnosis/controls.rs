@@ -1,0 +1,140 @@
+//! Pods that should be hit if the cause were true, and are not (M1): what convinces an operator.
+//! From the world alone; owns no judgement.
+
+use super::{
+    incident::Entry,
+    key,
+    root::fault::{self, Layer},
+    world::{ContainerState, PodKey, PodState, World},
+};
+use crate::{limits, observation::time, source::Micros};
+
+/// Names that one text lists.
+const NAMES: usize = 3;
+
+/// Controls of an incident, in words.
+pub(super) fn of(entry: &Entry, world: &World) -> Vec<String> {
+    let mut told = Vec::new();
+    if entry.node_key.is_some() {
+        of_node(entry, world, &mut told);
+    } else if let Some(workload) = &entry.workload {
+        of_workload(entry, workload, world, &mut told);
+    }
+    told.truncate(limits::INCIDENT_LIST);
+    told
+}
+
+fn of_node(entry: &Entry, world: &World, told: &mut Vec<String>) {
+    let Some(fault) = fault::of(entry) else { return };
+    let since = entry.first_seen;
+    let others = || {
+        let is_hit = |key: &PodKey| entry.hit.iter().any(|hit| hit.key == key.0);
+        world.pods().filter(move |(key, pod)| !is_hit(key) && !pod.is_ending())
+    };
+    let before: Vec<&PodState> = others()
+        .map(|(_, pod)| pod)
+        .filter(|pod| pod.containers.values().any(|it| runs_since(it).is_some_and(|at| at < since)))
+        .collect();
+    if let Some(who) = counted(&before, "pod", "pods") {
+        let verb = if before.len() == 1 { "was started" } else { "were started" };
+        let still = if before.len() == 1 { "still runs" } else { "still run" };
+        told.push(format!("{who} {verb} before {} and {still}", time::utc(since)));
+    }
+    let after = |pod: &PodState| {
+        pod.containers.values().any(|it| runs_since(it).is_some_and(|at| at > since))
+    };
+    if matches!(fault.layer, Layer::Network | Layer::Addresses) {
+        let host: Vec<&PodState> = others()
+            .filter(|(key, pod)| {
+                after(pod) && world.spec(key).is_some_and(|spec| spec.host_network)
+            })
+            .map(|(_, pod)| pod)
+            .collect();
+        if let Some(who) = counted(&host, "hostNetwork pod", "hostNetwork pods") {
+            let verb = if host.len() == 1 { "started" } else { "start" };
+            told.push(format!("{who} {verb} normally: they need no pod network"));
+        }
+    }
+    if fault.layer == Layer::Registry {
+        of_registry(entry, world, since, told);
+    }
+}
+
+/// Images of the same registry, and of others, from which something was created since.
+fn of_registry(entry: &Entry, world: &World, since: Micros, told: &mut Vec<String>) {
+    let registry = entry.judgement.object.as_deref();
+    let (mut same, mut other): (Vec<&PodState>, Vec<&PodState>) = (Vec::new(), Vec::new());
+    for (key, pod) in world.pods() {
+        if entry.hit.iter().any(|hit| hit.key == key.0) {
+            continue;
+        }
+        let images = pod.containers.values().filter(|container| {
+            container.newest().and_then(|newest| newest.created).is_some_and(|at| at > since)
+        });
+        let images: Vec<&str> = images.filter_map(|container| container.image.as_deref()).collect();
+        if images.iter().any(|image| registry == Some(registry_of(image))) {
+            same.push(pod);
+        } else if !images.is_empty() {
+            other.push(pod);
+        }
+    }
+    let registry = registry.unwrap_or("this registry");
+    if let Some(who) = counted(&same, "other pod", "other pods") {
+        told.push(format!("{who} got an image of {registry} since, pulled or kept"));
+    }
+    if let Some(who) = counted(&other, "pod", "pods") {
+        told.push(format!("{who} got an image of another registry since"));
+    }
+}
+
+/// Replicas that run although this one fails.
+fn of_workload(entry: &Entry, workload: &str, world: &World, told: &mut Vec<String>) {
+    let is_hit = |key: &PodKey| entry.members.iter().any(|member| member.key == key.0);
+    let container = entry.members.first().and_then(|member| member.container.as_deref());
+    let replicas: Vec<&PodState> = world
+        .pods()
+        .filter(|(key, pod)| !is_hit(key) && !pod.is_ending())
+        .filter(|(_, pod)| key::workload(&pod.pod, world).as_deref() == Some(workload))
+        .map(|(_, pod)| pod)
+        .filter(|pod| match container {
+            Some(name) => pod.container(name).is_some_and(ContainerState::is_running),
+            None => pod.containers.values().any(ContainerState::is_running),
+        })
+        .collect();
+    if let Some(who) = counted(&replicas, "other pod", "other pods") {
+        let verb = if replicas.len() == 1 { "runs" } else { "run" };
+        told.push(format!("{who} of the same owner {verb} on this node"));
+    }
+}
+
+/// Since when the newest instance runs.
+fn runs_since(container: &ContainerState) -> Option<Micros> {
+    container.newest().filter(|newest| newest.ended.is_none())?.started
+}
+
+/// `docker.io` of `nginx`, `registry.example:5000` of `registry.example:5000/shop/web:2`.
+fn registry_of(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        _ => "docker.io",
+    }
+}
+
+/// `2 pods (shop/a, shop/b)`; `None` for nobody.
+fn counted(pods: &[&PodState], one: &str, many: &str) -> Option<String> {
+    let count = pods.len();
+    let names: Vec<String> = pods.iter().take(NAMES).filter_map(|pod| name(pod)).collect();
+    let word = if count == 1 { one } else { many };
+    let more = if count > names.len() && !names.is_empty() { ", …" } else { "" };
+    let names =
+        if names.is_empty() { String::new() } else { format!(" ({}{more})", names.join(", ")) };
+    (count > 0).then(|| format!("{count} {word}{names}"))
+}
+
+fn name(pod: &PodState) -> Option<String> {
+    let name = pod.pod.name.as_deref()?;
+    Some(match &pod.pod.namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    })
+}

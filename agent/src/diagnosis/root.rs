@@ -1,0 +1,536 @@
+//! Root-first incidents of a node (M1): failures of pods that one fault of the node explains become
+//! its quiet members, of several faults the lowest layer is the root, and links say how one led to
+//! the other. Owns no life cycle (`incident`), no cause (`cause`) and no proof (`recovery`).
+
+mod agent;
+mod chain;
+pub(super) mod fault;
+
+use self::fault::{Fault, Layer};
+use super::{
+    identity,
+    incident::{Entry, Hit, Member},
+    incidents::{Ground, Incidents},
+    key::Family,
+    recovery::{Ladder, Proven, Sign},
+    world::PodKey,
+};
+use crate::{
+    incident::State,
+    limits,
+    observation::{self, time},
+    source::Micros,
+};
+
+/// A fault of a lower layer is found up to this much later than what it leads to.
+const LATER: Micros = limits::WORLD_WINDOW;
+
+/// What a pod felt this long before the first word of the fault belongs to it.
+const EARLIER: Micros = 120_000_000;
+
+/// The kubelet's pause after an error, and the longest one while it knows its back-off (4.5).
+const RETRY: Micros = 15_000_000;
+const RETRY_BACK_OFF: Micros = 90_000_000;
+/// A pod's longest back-off.
+const RETRY_LONGEST: Micros = 300_000_000;
+
+impl Incidents {
+    /// Finds the place of an entry among the faults of the node. Who changes by it waits in
+    /// `pending`.
+    pub(super) fn arrange(&mut self, number: u64, now: Micros, ground: Ground<'_>) {
+        let Some(entry) = self.entries.get(&number).filter(|entry| entry.is_live()) else { return };
+        if entry.node_key.is_some() {
+            self.order(number, ground);
+        } else {
+            self.end_silence(number, now);
+            self.join(number, now, ground);
+        }
+    }
+
+    /// A failure of a pod: stays where it is, leaves, joins, or makes a fault of the node known.
+    fn join(&mut self, number: u64, now: Micros, ground: Ground<'_>) {
+        if self.stays(number, ground) {
+            return;
+        }
+        let Some(entry) = self.entries.get(&number) else { return };
+        let own = fault::of(entry);
+        let mut carried = Vec::new();
+        let mut found: Option<(Layer, u64)> = None;
+        for (&other, node) in &self.entries {
+            let Some(fault) = self.fault_of_node(node) else { continue };
+            let is_same = own.as_ref().is_some_and(|own| own.key == fault.key);
+            if !is_same && self.carries(entry, &fault, ground) {
+                carried.push(other);
+            } else if belongs(entry, own.as_ref(), node, &fault)
+                && found.is_none_or(|found| (fault.layer, other) < found)
+            {
+                found = Some((fault.layer, other));
+            }
+        }
+        if let Some((_, node)) = found {
+            self.adopt(node, number, ground);
+        } else if let Some(fault) = own.filter(|fault| self.is_of_node(number, fault, ground)) {
+            self.promote(number, &fault, now, ground);
+        }
+        // Whose failure led to it is found by the fault itself.
+        let is_linked = self.entries.get(&number).is_some_and(|entry| entry.link.is_some());
+        if !is_linked {
+            self.pending.extend(carried);
+        }
+    }
+
+    /// It is a member, and stays one. A member that fails on after its parent was proven fixed, and
+    /// one whose cause is another now, goes on alone.
+    fn stays(&mut self, number: u64, ground: Ground<'_>) -> bool {
+        let Some(entry) = self.entries.get(&number) else { return true };
+        let Some(id) = entry.parent else { return false };
+        let parent = self.number_of(id);
+        let known = parent.and_then(|parent| self.entries.get(&parent));
+        let stays = match known {
+            Some(node) if node.is_live() => {
+                let own = fault::of(entry);
+                let theirs = fault::of(node);
+                theirs.is_some_and(|theirs| belongs(entry, own.as_ref(), node, &theirs))
+            }
+            Some(node) => {
+                let ended = node.ended.unwrap_or(node.failed);
+                entry.failed <= ended.saturating_add(retry_gap(entry))
+            }
+            None => false,
+        };
+        let is_live = known.is_some_and(Entry::is_live);
+        match parent.filter(|_| stays && is_live) {
+            Some(parent) => self.adopt(parent, number, ground),
+            None if !stays => self.leave(number, parent),
+            None => {}
+        }
+        stays
+    }
+
+    fn leave(&mut self, number: u64, parent: Option<u64>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.parent = None;
+        self.changed.insert(number);
+        let keys: Vec<String> = entry.members.iter().map(|member| member.key.clone()).collect();
+        let Some(parent) = parent else { return };
+        if let Some(node) = self.entries.get_mut(&parent).filter(|node| node.is_live()) {
+            node.hit.retain(|hit| !keys.contains(&hit.key));
+            self.pending.insert(parent);
+        }
+    }
+
+    /// Makes it a member, silently; what it failed at, the fault failed at.
+    fn adopt(&mut self, node: u64, number: u64, ground: Ground<'_>) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        let (failed, last_seen, first_seen) = (entry.failed, entry.last_seen, entry.first_seen);
+        let hits: Vec<Hit> = entry.members.iter().map(|member| Hit::of(member, entry)).collect();
+        let trigger = entry.trigger.clone();
+        let Some(parent) = self.entries.get_mut(&node) else { return };
+        let id = parent.id;
+        for hit in hits {
+            parent.hit(hit);
+        }
+        let is_promoted = fault::is_promoted(parent);
+        if failed > parent.failed {
+            if is_promoted {
+                let seat = PodKey(String::new());
+                let nobody = observation::Pod::default();
+                let recovery = &ground.settings.recovery;
+                parent.fail((failed, last_seen), (&seat, &nobody), None, recovery);
+                parent.lines += 1;
+                parent.trigger = trigger;
+            } else {
+                parent.failed = failed;
+                parent.last_seen = parent.last_seen.max(last_seen);
+            }
+            self.pending.insert(node);
+        }
+        parent.first_seen =
+            if is_promoted { parent.first_seen.min(first_seen) } else { parent.first_seen };
+        self.changed.insert(node);
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if entry.parent != Some(id) {
+            entry.parent = Some(id);
+            self.changed.insert(number);
+            self.pending.insert(node);
+        }
+    }
+
+    /// Pods of different owners fail alike, or a fact of the node agrees, or no pod gets a sandbox.
+    fn is_of_node(&self, number: u64, fault: &Fault, ground: Ground<'_>) -> bool {
+        let Some(entry) = self.entries.get(&number) else { return false };
+        if entry.judgement.of_node {
+            return true;
+        }
+        let group = self.group(fault);
+        let mut owners: Vec<&str> = group.iter().filter_map(|(_, entry)| entry.owner()).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        if owners.len() > 1 {
+            return true;
+        }
+        let mut pods: Vec<&str> = group
+            .iter()
+            .flat_map(|(_, entry)| entry.members.iter().map(|member| member.key.as_str()))
+            .collect();
+        pods.sort_unstable();
+        pods.dedup();
+        let from = entry.last_seen.saturating_sub(limits::WORLD_WINDOW);
+        matches!(fault.layer, Layer::Network | Layer::Addresses)
+            && pods.len() > 1
+            && ground.world.node.sandbox_counts(from).ok == 0
+    }
+
+    /// Failures of pods that are this fault and not healed.
+    fn group(&self, fault: &Fault) -> Vec<(u64, &Entry)> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.node_key.is_none() && entry.is_live() && entry.rung == 0)
+            .filter(|(_, entry)| fault::of(entry).is_some_and(|own| own.key == fault.key))
+            .map(|(&number, entry)| (number, entry))
+            .collect()
+    }
+
+    /// Makes the fault an incident of its own, and those that it hits its members.
+    fn promote(&mut self, number: u64, fault: &Fault, now: Micros, ground: Ground<'_>) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        let group = self.group(fault);
+        let first_seen = group.iter().map(|(_, entry)| entry.first_seen).min();
+        let first_seen = first_seen.unwrap_or(entry.first_seen);
+        let began = group.iter().map(|(_, entry)| entry.began).min().unwrap_or(now);
+        let lines = group.iter().map(|(_, entry)| entry.attempts()).sum();
+        let numbers: Vec<u64> = group.iter().map(|(number, _)| *number).collect();
+        let node_key = fault.node_key();
+        let text = format!("node|{node_key}");
+        let seat = Member { failed: entry.failed, last_seen: entry.last_seen, ..Member::default() };
+        let node = Entry {
+            id: identity::incident(&ground.settings.node, &text, &time::utc(first_seen)),
+            family: Family::Node,
+            node_key: Some(node_key),
+            members: vec![seat],
+            judgement: entry.judgement.clone(),
+            fingerprint: entry.fingerprint,
+            step: entry.step.clone(),
+            reason: entry.reason.clone(),
+            first_seen,
+            last_seen: entry.last_seen,
+            began,
+            failed: entry.failed,
+            lines,
+            loss: self.blind.texts(first_seen),
+            announced: now,
+            ..Entry::new(Ladder::NodeMembers, entry.trigger.clone())
+        };
+        let Some(node) = self.add(node) else { return };
+        self.judge(node, ground);
+        for member in numbers {
+            self.adopt(node, member, ground);
+            self.pending.insert(member);
+        }
+        self.pending.insert(node);
+    }
+
+    /// A fault of the node: finds what led to it, and tells the links.
+    fn order(&mut self, number: u64, ground: Ground<'_>) {
+        let Some(node) = self.entries.get(&number) else { return };
+        let Some(own) = self.fault_of_node(node) else { return };
+        let agent = self.agent_of(node, &own, ground);
+        let by_agent = agent.and_then(|agent| self.entries.get(&agent)?.parent);
+        let by_agent = by_agent.filter(|root| *root != node.id && !self.is_below(*root, node.id));
+        let root = by_agent.or_else(|| self.root_of(number, node, &own));
+        let (id, before) = (node.id, node.parent);
+        let linked = agent.and_then(|agent| self.entries.get(&agent)?.link);
+        let is_taken = linked.and_then(|id| self.entry_of(id)).is_some_and(Entry::is_live);
+        let agent = agent.filter(|_| !is_taken || linked == Some(id));
+        if let Some(agent) = agent
+            && let Some(entry) = self.entries.get_mut(&agent)
+            && entry.link != Some(id)
+        {
+            entry.link = Some(id);
+            self.pending.insert(agent);
+            self.changed.insert(agent);
+        }
+        for (other, entry) in &mut self.entries {
+            if entry.link == Some(id) && Some(*other) != agent {
+                entry.link = None;
+                self.pending.insert(*other);
+                self.changed.insert(*other);
+            }
+        }
+        let why = agent.and_then(|agent| self.entries.get(&agent));
+        let why = why.map(|agent| agent.judgement.evidence.iter().take(2).cloned().collect());
+        if let Some(node) = self.entries.get_mut(&number) {
+            node.parent = root;
+            node.why = why.unwrap_or_default();
+        }
+        let chain = self.chain_of(number);
+        let members = self.entries.values().filter(|entry| entry.parent == Some(id));
+        let members: Vec<[u8; 16]> =
+            members.map(|entry| entry.id).take(limits::INCIDENT_PODS).collect();
+        let Some(node) = self.entries.get_mut(&number) else { return };
+        let is_news = before != root || node.chain != chain;
+        node.chain = chain;
+        node.member_ids = members;
+        if is_news {
+            self.changed.insert(number);
+            let up = [before, root].into_iter().flatten().filter_map(|id| self.number_of(id));
+            let up: Vec<u64> = up.collect();
+            self.pending.extend(up);
+        }
+    }
+
+    /// The pod that carries the layer, and fails for a reason of its own.
+    fn agent_of(&self, node: &Entry, fault: &Fault, ground: Ground<'_>) -> Option<u64> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.node_key.is_none() && entry.is_live() && entry.rung == 0)
+            .filter(|(_, entry)| entry.parent != Some(node.id))
+            .filter(|(_, entry)| fault::of(entry).is_none_or(|own| own.key != fault.key))
+            .find(|(_, entry)| self.carries(entry, fault, ground))
+            .map(|(&number, _)| number)
+    }
+
+    fn carries(&self, entry: &Entry, fault: &Fault, ground: Ground<'_>) -> bool {
+        let is_failing = entry.family != Family::Terminate && entry.family != Family::Silent;
+        is_failing
+            && entry
+                .members
+                .iter()
+                .any(|member| agent::carries(ground.world, &member.pod_key(), fault.layer))
+    }
+
+    /// The lowest layer that can be why; among equals what began first. The same fault under two
+    /// names is the older one.
+    fn root_of(&self, number: u64, node: &Entry, own: &Fault) -> Option<[u8; 16]> {
+        let mut best: Option<(Layer, Micros, u64)> = None;
+        for (&other, entry) in self.entries.iter().filter(|(other, _)| **other != number) {
+            let Some(fault) = self.fault_of_node(entry) else { continue };
+            let is_twin = fault.key == own.key && other < number;
+            let leads = fault::explains(fault.layer, own.layer)
+                && entry.first_seen <= node.first_seen.saturating_add(LATER);
+            let place = (fault.layer, entry.first_seen, other);
+            let is_better = best.is_none_or(|best| place < best);
+            if (is_twin || leads) && is_better && !self.is_below(entry.id, node.id) {
+                best = Some(place);
+            }
+        }
+        best.and_then(|(.., other)| self.entries.get(&other)).map(|entry| entry.id)
+    }
+
+    /// The fault of a live incident of the node.
+    fn fault_of_node(&self, entry: &Entry) -> Option<Fault> {
+        let is_node =
+            entry.node_key.is_some() && entry.is_live() && super::incidents::can_open(entry);
+        is_node.then(|| fault::of(entry)).flatten()
+    }
+
+    /// `one` is `other`, or one of those that `other` led to.
+    fn is_below(&self, one: [u8; 16], other: [u8; 16]) -> bool {
+        let mut at = Some(one);
+        for _ in 0..limits::INCIDENT_LIST {
+            let Some(id) = at else { return false };
+            if id == other {
+                return true;
+            }
+            at = self.entry_of(id).and_then(|entry| entry.parent);
+        }
+        true
+    }
+
+    fn number_of(&self, id: [u8; 16]) -> Option<u64> {
+        self.entries.iter().find(|(_, entry)| entry.id == id).map(|(&number, _)| number)
+    }
+
+    fn entry_of(&self, id: [u8; 16]) -> Option<&Entry> {
+        self.entries.values().find(|entry| entry.id == id)
+    }
+
+    /// Links, root first, down to the pods.
+    fn chain_of(&self, number: u64) -> Vec<String> {
+        let Some(mut leaf) = self.entries.get(&number) else { return Vec::new() };
+        for _ in 0..limits::INCIDENT_LIST {
+            let below = self.entries.values().filter(|entry| {
+                entry.node_key.is_some() && entry.is_live() && entry.parent == Some(leaf.id)
+            });
+            let Some(below) = below.max_by_key(|entry| entry.hit.len()) else { break };
+            if below.hit.is_empty() && !leaf.hit.is_empty() {
+                break;
+            }
+            leaf = below;
+        }
+        let mut links = vec![chain::pods(&leaf.hit)];
+        let mut at = Some(leaf);
+        while let Some(node) = at.filter(|_| links.len() < limits::INCIDENT_LIST) {
+            links.push(chain::fault(node));
+            let agent = self
+                .entries
+                .values()
+                .find(|entry| entry.link == Some(node.id) && entry.node_key.is_none());
+            let up = node.parent.and_then(|id| self.entry_of(id));
+            if let Some(agent) = agent {
+                links.push(chain::agent(agent));
+                if up.is_none() {
+                    links.push(chain::fault(agent));
+                }
+            }
+            at = up;
+        }
+        links.reverse();
+        links.retain(|link| !link.is_empty());
+        links
+    }
+
+    /// What a change of the entry means for the fault that it is a member of.
+    pub(super) fn follow(&mut self, parent: [u8; 16], now: Micros) {
+        let Some(number) = self.number_of(parent) else { return };
+        let members: Vec<&Entry> =
+            self.entries.values().filter(|entry| entry.parent == Some(parent)).collect();
+        let is_over = |entry: &Entry| !entry.is_live() || entry.rung > 0;
+        let passed = members.iter().filter(|entry| entry.rung > 0).max_by_key(|entry| entry.failed);
+        let passed = passed.and_then(|entry| entry.proof.first()).cloned();
+        let all = !members.is_empty() && members.iter().all(|entry| is_over(entry));
+        let count = members.len();
+        let Some(node) = self.entries.get_mut(&number).filter(|node| node.is_live()) else {
+            return;
+        };
+        if node.ladder == Ladder::NodeMembers {
+            if let Some(text) = passed {
+                node.sign(None, Sign::MemberPassed, &Proven { at: now, text });
+                if all {
+                    let text = format!("none of its {count} members fails any more");
+                    node.sign(None, Sign::MembersPassed, &Proven { at: now, text });
+                }
+            }
+            if !all {
+                node.unsign(None, Sign::MembersPassed);
+            }
+        }
+        self.changed.insert(number);
+        self.pending.insert(number);
+    }
+
+    /// Members that neither passed nor ended keep the pod network's incident open.
+    pub(super) fn waits_for_members(&self, number: u64) -> bool {
+        let Some(node) = self.entries.get(&number) else { return false };
+        node.ladder == Ladder::NodeSandbox
+            && self.entries.values().any(|entry| {
+                let never_retries = matches!(entry.family, Family::Admission | Family::Eviction);
+                entry.parent == Some(node.id)
+                    && entry.node_key.is_none()
+                    && !never_retries
+                    && entry.is_live()
+                    && entry.state != State::Stale
+                    && entry.rung == 0
+                    && entry.members.iter().any(|member| !member.gone)
+            })
+    }
+
+    /// A fault that pods made known, of which there is a word about the node now.
+    pub(super) fn taken_over(&mut self, node_key: &str) -> Option<u64> {
+        let key = fault::of_node_key(node_key)?.key;
+        let is_it = |entry: &Entry| {
+            fault::is_promoted(entry)
+                && entry.can_fail()
+                && fault::of(entry).is_some_and(|fault| fault.key == key)
+        };
+        let number = self.entries.iter().rev().find(|(_, entry)| is_it(entry))?.0;
+        let number = *number;
+        let entry = self.entries.get_mut(&number)?;
+        entry.node_key = Some(node_key.to_owned());
+        Some(number)
+    }
+
+    /// What was told of the pod before its uid was known is told of this pod.
+    pub(super) fn name_again(&mut self, key: &PodKey, ground: Ground<'_>) {
+        let Some(pod) = ground.world.pod(key) else { return };
+        let (Some(space), Some(name)) = (&pod.pod.namespace, &pod.pod.name) else { return };
+        let full = format!("{space}/{name}");
+        if full == key.0 || pod.pod.uid.as_ref() != Some(&key.0) {
+            return;
+        }
+        self.silence.forget(&full);
+        let Some(numbers) = self.by_pod.remove(&full) else { return };
+        for number in &numbers {
+            let Some(entry) = self.entries.get_mut(number) else { continue };
+            for member in entry.members.iter_mut().filter(|member| member.key == full) {
+                member.key.clone_from(&key.0);
+                member.pod.uid.clone_from(&pod.pod.uid);
+            }
+            self.changed.insert(*number);
+        }
+        self.by_pod.entry(key.0.clone()).or_default().extend(numbers);
+    }
+
+    /// Something says now why the pod makes no progress.
+    fn end_silence(&mut self, number: u64, now: Micros) {
+        let Some(entry) = self.entries.get(&number).filter(|it| it.family != Family::Silent) else {
+            return;
+        };
+        let id = super::incident::hex(entry.id);
+        let keys: Vec<String> = entry.members.iter().map(|member| member.key.clone()).collect();
+        let silent = keys.iter().filter_map(|key| self.by_pod.get(key)).flatten().copied();
+        let silent: Vec<u64> = silent.filter(|other| *other != number).collect();
+        for other in silent {
+            let Some(silent) = self.entries.get_mut(&other) else { continue };
+            if silent.family == Family::Silent && silent.is_live() {
+                silent.end(State::Superseded, now);
+                silent.note = Some(format!("what holds it up is told by incident {id}"));
+                self.changed.insert(other);
+                self.pending.insert(other);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Whose pods it is about.
+    fn owner(&self) -> Option<&str> {
+        let first = self.members.first()?;
+        self.workload.as_deref().or(first.pod.name.as_deref()).or(Some(&first.key))
+    }
+
+    /// A pod that the fault hits.
+    pub(super) fn hit(&mut self, hit: Hit) {
+        if hit.key.is_empty() {
+            return;
+        }
+        if let Some(known) = self.hit.iter_mut().find(|known| known.key == hit.key) {
+            known.container = known.container.take().or(hit.container);
+            return;
+        }
+        if self.hit.len() >= limits::INCIDENT_PODS {
+            self.more_pods += 1;
+            return;
+        }
+        self.hit.push(hit);
+    }
+}
+
+impl Hit {
+    fn of(member: &Member, entry: &Entry) -> Self {
+        Self {
+            key: member.key.clone(),
+            pod: member.pod.clone(),
+            container: member.container.clone(),
+            family: entry.family,
+        }
+    }
+}
+
+/// A pod's failure is one of this fault: the same by its own cause, or how a pod feels it.
+fn belongs(entry: &Entry, own: Option<&Fault>, node: &Entry, fault: &Fault) -> bool {
+    let is_same = own.is_some_and(|own| own.key == fault.key);
+    let is_in_time = entry.last_seen >= node.first_seen.saturating_sub(EARLIER);
+    is_in_time && (is_same || fault::is_felt(fault, entry))
+}
+
+/// How long the kubelet waits until it tries this again.
+fn retry_gap(entry: &Entry) -> Micros {
+    let usual = match entry.family {
+        Family::Image | Family::Run | Family::Config => RETRY_BACK_OFF,
+        _ => RETRY,
+    };
+    let told =
+        entry.judgement.next_retry.as_ref().map(|(at, _)| at.saturating_sub(entry.last_seen));
+    told.unwrap_or(usual).clamp(usual, RETRY_LONGEST)
+}
