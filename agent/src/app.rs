@@ -32,7 +32,7 @@ use crate::{
     node::{self, View},
     outbox::{self, Change, Outbox, Start},
     shutdown,
-    source::{Feed, Position, journal},
+    source::{Feed, journal},
 };
 
 /// How long the agent runs.

@@ -35,7 +35,7 @@ fn folder() -> (tempfile::TempDir, config::Evidence) {
 fn ask(config: &config::Evidence, want: Want) -> Fact {
     let (facts, mut answers) = mpsc::channel(4);
     let evidence = Evidence::start(config, &facts);
-    let refused = evidence.ask(want);
+    let refused = evidence.ask(want, 0);
     if let Some(refused) = refused.into_iter().next() {
         evidence.learn(&refused);
         assert_eq!(evidence.counts(), Counts { answered: 0, absent: 1 });
@@ -85,8 +85,8 @@ fn what_is_not_there_is_absent_with_its_reason() {
 
 #[test]
 fn a_recording_has_nobody_to_ask() {
-    let evidence = Evidence::none();
-    let absent = evidence.ask(Want::LastWords(instance()));
-    assert!(matches!(absent.as_slice(), [Dated { fact: Fact::Absent(_), .. }]));
+    let evidence = Evidence::recorded(Answers::default());
+    let absent = evidence.ask(Want::LastWords(instance()), 7);
+    assert!(matches!(absent.as_slice(), [Dated { at: 7, fact: Fact::Absent(_) }]));
     assert_eq!(evidence.open(), 0);
 }
