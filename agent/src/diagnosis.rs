@@ -251,7 +251,7 @@ impl Diagnosis {
     /// while a backlog is read: they move no timer.
     pub fn apply(&mut self, at: Micros, input: Input, out: &mut Output) {
         match input {
-            Input::Node(view) => self.view = view,
+            Input::Node(view) => self.seen_node(at, view, out),
             Input::Fact(fact) => self.told_fact(at, &fact, out),
             Input::Lost(loss) => {
                 self.incidents.lost(&loss);
@@ -317,10 +317,9 @@ impl Diagnosis {
     /// A fact beside the lines. It happened by the wall clock and moves no timer.
     fn told_fact(&mut self, at: Micros, fact: &fact::Dated, out: &mut Output) {
         if let fact::Fact::View(view) = &fact.fact {
-            self.view = (**view).clone();
+            return self.seen_node(at, (**view).clone(), out);
         }
-        let now = self.clock.now().max(0);
-        let now = if now == 0 { at } else { now };
+        let now = self.now_or(at);
         let moments = self.world.fact(now, fact);
         out.wants.extend(self.world.take_wants());
         self.meta_changed = true;
@@ -328,6 +327,27 @@ impl Diagnosis {
         if let Some(key) = self.about(fact) {
             let ground = ground!(self);
             self.incidents.review(now, &key, ground, out);
+        }
+    }
+
+    /// The disks and the pod network. What is open is judged anew where they tell something else
+    /// than before: a disk is looked at later than it is full.
+    fn seen_node(&mut self, at: Micros, view: node::View, out: &mut Output) {
+        let now = self.now_or(at);
+        let has_turned = self.world.view(&view);
+        self.view = view;
+        self.meta_changed = true;
+        if has_turned {
+            let ground = ground!(self);
+            self.incidents.review_all(now, ground, out);
+        }
+    }
+
+    /// The engine's time, which facts do not move; theirs before the first line.
+    fn now_or(&self, at: Micros) -> Micros {
+        match self.clock.now().max(0) {
+            0 => at,
+            now => now,
         }
     }
 

@@ -335,6 +335,10 @@ impl Entry {
         world: &World,
         settings: &Recovery,
     ) -> Option<Micros> {
+        // What was proven over stays so until something fails: a pod that ends takes nothing back.
+        if self.state == State::Resolved {
+            return None;
+        }
         let (ladder, failed) = (self.ladder, self.failed);
         let keeps = self.family != Family::Terminate;
         // Who is taken away proves nothing any more; what was proven of it stays.
@@ -466,7 +470,7 @@ impl Entry {
     /// "Runtime or network not ready" is normal while a kubelet starts.
     fn is_of_start(&self) -> bool {
         self.step.as_deref() == Some("WaitForNetwork")
-            || matches!(self.node_key.as_deref(), Some("network" | "runtime" | "paused"))
+            || matches!(self.node_key.as_deref(), Some("network" | "runtime" | "paused" | "pleg"))
     }
 
     /// Remembers a sign for the members that it is about.

@@ -221,6 +221,17 @@ impl Incidents {
         }
     }
 
+    /// Judges all that is open anew: the node looks otherwise.
+    pub(super) fn review_all(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let failing = |entry: &Entry| entry.is_live() && entry.rung == 0 && !entry.is_ending();
+        let failing = self.entries.iter().filter(|(_, entry)| failing(entry));
+        let numbers: Vec<u64> = failing.map(|(&number, _)| number).collect();
+        for number in numbers {
+            self.judge(number, ground);
+            self.settle(number, now, ground, out);
+        }
+    }
+
     /// Brings one entry to where it stands now, and then whoever changes with it.
     pub(super) fn settle(
         &mut self,

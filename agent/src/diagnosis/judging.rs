@@ -36,7 +36,13 @@ pub(super) fn judge(entry: &mut Entry, ground: Ground<'_>) {
     let case = if is_moment_newer { of_moment().or(of_attempt) } else { of_attempt };
     let Some(mut case) = case else { return };
     case.around.is_incomplete = (!entry.loss.is_empty()).then_some(true);
-    take(entry, cause::judge(ground.catalogue, ground.world, &case));
+    let judged = cause::judge(ground.catalogue, ground.world, &case);
+    // What the node's fault does to its pods is not what the fault comes from.
+    let is_effect = |cause: &Cause| cause.class == "eviction" && entry.node_key.is_some();
+    if is_effect(&judged.cause) && entry.judgement.cause.class == "node" {
+        return;
+    }
+    take(entry, judged);
 }
 
 /// The newer judgement, with the evidence that the cause was first known by.
@@ -46,7 +52,7 @@ fn take(entry: &mut Entry, mut judged: Judgement) {
         let is_known = judged.cause.id != UNCLASSIFIED;
         (is_known, is_known && judged.rank == Role::Cause)
     };
-    if weight(&judged) < weight(before) {
+    if weight(&judged) < weight(before) || is_wordless_repeat(before, &judged) {
         // The newest word still tells the newest times.
         let entry = &mut entry.judgement;
         entry.next_retry = judged.next_retry.or(entry.next_retry.take());
@@ -73,4 +79,15 @@ fn take(entry: &mut Entry, mut judged: Judgement) {
     }
     judged.evidence.truncate(limits::INCIDENT_LIST);
     entry.judgement = judged;
+}
+
+/// The next instance ended alike, and its own last words are not read yet, or never will be: what
+/// the words of the one before told stays.
+fn is_wordless_repeat(before: &Judgement, judged: &Judgement) -> bool {
+    let has_words =
+        |judged: &Judgement| judged.evidence.iter().any(|evidence| evidence.source == "last_words");
+    has_words(before)
+        && !has_words(judged)
+        && before.exit_code == judged.exit_code
+        && before.killed_by == judged.killed_by
 }

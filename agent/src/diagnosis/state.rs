@@ -15,6 +15,7 @@ use super::{
     world::{self, Kept},
 };
 use crate::{
+    fact,
     observation::time::{self, Zone},
     source::Micros,
 };
@@ -33,6 +34,7 @@ mod tag {
     pub(super) const INCIDENT: u8 = b'I';
     pub(super) const POD: u8 = b'P';
     pub(super) const SPECS: u8 = b'S';
+    pub(super) const LISTING: u8 = b'L';
     pub(super) const NODE: u8 = b'N';
     pub(super) const BLIND: u8 = b'B';
 }
@@ -86,6 +88,9 @@ impl Diagnosis {
             Kept::Pod(name, pod) => sink((key(tag::POD, name.as_bytes()), pod.map(encode))),
             Kept::Specs(name, specs) => {
                 sink((key(tag::SPECS, name.as_bytes()), specs.map(encode)));
+            }
+            Kept::Listing(name, listing) => {
+                sink((key(tag::LISTING, name.as_bytes()), listing.map(encode)));
             }
             Kept::Node(node) => sink((key(tag::NODE, &[]), Some(encode(node)))),
         });
@@ -147,6 +152,10 @@ impl Diagnosis {
                 self.world.restore_specs(name, decode::<world::Specs>(value)?);
             }
             tag::BLIND => self.incidents.blind = decode::<Blind>(value)?,
+            tag::LISTING => {
+                let name = String::from_utf8(name.to_vec()).ok()?;
+                self.world.restore_listing(name, decode::<fact::Listing>(value)?);
+            }
             tag::NODE => self.world.restore_node(decode::<world::NodeState>(value)?),
             _ => return None,
         }

@@ -7,6 +7,7 @@ mod records;
 mod repeats;
 mod root;
 mod silence;
+mod steady;
 
 use std::{
     collections::BTreeMap,

@@ -64,6 +64,7 @@ pub(super) struct World {
     touches: u64,
     changed: BTreeSet<String>,
     changed_specs: BTreeSet<String>,
+    changed_listings: BTreeSet<String>,
     node_changed: bool,
     wants: Vec<Want>,
 }
@@ -219,7 +220,9 @@ impl World {
         {
             self.names.remove(&name);
         }
-        self.listings.remove(key);
+        if self.listings.remove(key).is_some() {
+            self.changed_listings.insert(key.to_owned());
+        }
         self.changed.insert(key.to_owned());
         if self.specs.remove(key).is_some() {
             self.changed_specs.insert(key.to_owned());
@@ -234,6 +237,9 @@ impl World {
         }
         for key in std::mem::take(&mut self.changed_specs) {
             sink(Kept::Specs(&key, self.specs.get(&key)));
+        }
+        for key in std::mem::take(&mut self.changed_listings) {
+            sink(Kept::Listing(&key, self.listings.get(&key)));
         }
         if std::mem::take(&mut self.node_changed) {
             sink(Kept::Node(&self.node));
@@ -259,6 +265,10 @@ impl World {
         self.specs.insert(key, specs);
     }
 
+    pub(super) fn restore_listing(&mut self, key: String, listing: fact::Listing) {
+        self.listings.insert(key, listing);
+    }
+
     pub(super) fn restore_node(&mut self, node: NodeState) {
         self.node = node;
     }
@@ -269,6 +279,7 @@ impl World {
 pub(super) enum Kept<'a> {
     Pod(&'a str, Option<&'a PodState>),
     Specs(&'a str, Option<&'a Specs>),
+    Listing(&'a str, Option<&'a fact::Listing>),
     Node(&'a NodeState),
 }
 

@@ -7,7 +7,10 @@ use crate::{
         case::{Seat, names::path_in},
         killer::{Attribution, Limit, limit_of},
         mounts::Finding,
-        world::quote,
+        world::{
+            node::{has_no_bytes, has_no_inodes},
+            quote,
+        },
     },
     fact::{self, Cgroup, Role, State},
     incident::Evidence,
@@ -31,10 +34,6 @@ const STALLED_PERCENT: f64 = 10.0;
 const TMPFS_SHARE: u64 = 2;
 /// Less than this share of bytes or inodes is no room.
 const ROOM_PARTS: u64 = 20;
-/// Fewer free inodes than one in so many is none: some are reserved.
-const NO_INODES_PARTS: u64 = 10_000;
-/// A filesystem with less is full for anybody who writes more than a name.
-const NO_BYTES: u64 = 64 * 1024;
 
 /// Where kubelet and runtimes keep their things, longest first.
 const ROOTS: &[(&str, DiskRole)] = &[
@@ -206,10 +205,8 @@ impl Answers<'_> {
             (!known.is_empty()).then(|| known.contains(&true))
         };
         match condition {
-            Condition::InodesFreeZero => {
-                any(&|disk| Some(disk.inodes_free? <= disk.inodes_total? / NO_INODES_PARTS))
-            }
-            Condition::DiskBytesFreeZero => any(&|disk| Some(disk.free_bytes < NO_BYTES)),
+            Condition::InodesFreeZero => any(&has_no_inodes),
+            Condition::DiskBytesFreeZero => any(&|disk| Some(has_no_bytes(disk))),
             Condition::DiskFreePlenty => any(&|disk| Some(!has_room(disk))).map(|it| !it),
             Condition::DiskReadOnly => any(&|disk| disk.read_only),
             _ => None,

@@ -246,7 +246,9 @@ impl Incidents {
         }
         if moment.what == MomentKind::NodeSaid {
             let norm = crate::diagnosis::key::norm::norm(&moment.evidence.text);
-            self.node_word(now, moment, &format!("trouble/{norm}"), ground, out);
+            let known = self.pressure_of(&moment.evidence.text);
+            let node_key = known.unwrap_or_else(|| format!("trouble/{norm}"));
+            self.node_word(now, moment, &node_key, ground, out);
             return;
         }
         let (sign, keys) = sign_of(&moment.what);
@@ -273,6 +275,13 @@ impl Incidents {
             }
         }
         self.resettle_node(now, ground, out);
+    }
+
+    /// What else the eviction manager says belongs to the pressure that it fights.
+    fn pressure_of(&self, text: &str) -> Option<String> {
+        let keys = self.entries.values().filter(|entry| entry.is_live());
+        let mut keys = keys.filter_map(|entry| entry.node_key.clone());
+        text.starts_with("Eviction manager").then(|| keys.find(|it| it.starts_with("pressure/")))?
     }
 
     fn each_of(&mut self, key: &PodKey, mut change: impl FnMut(&mut Entry)) {

@@ -2,6 +2,7 @@
 
 use super::{
     Moment, MomentKind, PodKey, Specs, Told, World, containers,
+    node::{has_no_bytes, has_no_inodes},
     node_lines::tell,
     pod::{EventTold, PodState},
     quote,
@@ -35,11 +36,12 @@ impl World {
             }
             Fact::Listing(listing) => {
                 if let Some((key, _)) = self.entry(&containers::pod_of(&listing.pod), at) {
+                    self.changed_listings.insert(key.0.clone());
                     self.listings.insert(key.0, (**listing).clone());
                 }
             }
             Fact::Runtime(status) => self.runtime_status(at, status, moments),
-            Fact::View(view) => self.view(view),
+            Fact::View(view) => drop(self.view(view)),
             Fact::Absent(_) => {}
         }
     }
@@ -68,8 +70,9 @@ impl World {
         }
     }
 
-    /// The disks and the pod network as they are now.
-    pub(in crate::diagnosis) fn view(&mut self, view: &crate::node::View) {
+    /// The disks and the pod network as they are now. Returns whether a disk is full, read-only or
+    /// without inodes that was not, or the other way round, or the network's files turned.
+    pub(in crate::diagnosis) fn view(&mut self, view: &crate::node::View) -> bool {
         let ready = |view: &crate::node::View| view.cni.as_ref().map(|cni| (cni.ready, cni.reason));
         if self.node.view.cni.is_some() && ready(&self.node.view) != ready(view) {
             let text = match view.cni.as_ref().map(|cni| cni.ready) {
@@ -79,7 +82,17 @@ impl World {
             self.node.cni_changed = Some(quote::told("cni", text, view.at));
             self.node_changed = true;
         }
+        let faults = |view: &crate::node::View| -> Vec<_> {
+            let of = |disk: &crate::node::Disk| {
+                (disk.role, has_no_bytes(disk), has_no_inodes(disk), disk.read_only)
+            };
+            view.disks.iter().map(of).collect()
+        };
+        let has_turned =
+            ready(&self.node.view) != ready(view) || faults(&self.node.view) != faults(view);
+        self.node_changed |= has_turned;
         self.node.view = view.clone();
+        has_turned
     }
 
     fn pod_fact(&mut self, at: Micros, pod: &fact::Pod, moments: &mut Vec<Moment>) {

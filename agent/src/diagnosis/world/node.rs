@@ -152,3 +152,17 @@ impl NodeState {
         counts
     }
 }
+
+/// Fewer free inodes than one in so many is none: some are reserved.
+const NO_INODES_PARTS: u64 = 10_000;
+/// A filesystem with less is full for anybody who writes more than a name.
+const NO_BYTES: u64 = 64 * 1024;
+
+/// `None` where the filesystem has no fixed number of them.
+pub(in crate::diagnosis) fn has_no_inodes(disk: &node::Disk) -> Option<bool> {
+    Some(disk.inodes_free? <= disk.inodes_total? / NO_INODES_PARTS)
+}
+
+pub(in crate::diagnosis) const fn has_no_bytes(disk: &node::Disk) -> bool {
+    disk.free_bytes < NO_BYTES
+}

@@ -95,7 +95,7 @@ fn what_is_known_survives_a_restart_entry_by_entry() {
             Kept::Pod(key, Some(state)) => pods.push((key.to_owned(), again(state))),
             Kept::Specs(key, Some(known)) => specs.push((key.to_owned(), again(known))),
             Kept::Node(state) => node = Some(again(state)),
-            Kept::Pod(_, None) | Kept::Specs(_, None) => {}
+            Kept::Pod(_, None) | Kept::Specs(_, None) | Kept::Listing(..) => {}
         });
         for (key, state) in pods {
             restored.restore_pod(key, state);
