@@ -123,6 +123,7 @@ pub(crate) fn rename(pieces: Pieces, truth: Truth) -> (Pieces, Truth) {
             (format!(r"\b{space}([/_]){pod}\b"), format!("{other}${{1}}{new}")),
             (format!(r"\b{pod}_{space}\b"), format!("{new}_{other}")),
             (format!(r"Name:{pod},Uid"), format!("Name:{new},Uid")),
+            (format!(r#"pod (\\?"){pod}(\\?") \(UID"#), format!("pod ${{1}}{new}${{2}} (UID")),
             (format!(r#""name": "{pod}""#), format!(r#""name": "{new}""#)),
             (format!(r"\t{space}\t{pod}\t"), format!("\t{other}\t{new}\t")),
         ] {

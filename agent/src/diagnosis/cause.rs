@@ -36,7 +36,13 @@ pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgem
         said.iter().map(|it| QueryText { text: &it.text, from: it.from }).collect();
     let (step, reason) = seat.step();
     let verdicts = catalogue.find(&Query { step, reason, texts: &texts }, &answers);
-    let best = verdicts.iter().find(|verdict| !verdict.is_ruled_out());
+    let possible = || verdicts.iter().filter(|verdict| !verdict.is_ruled_out());
+    // What the node says of itself is its own cause first; that pods go is what they feel.
+    let of_the_node = || possible().find(|verdict| verdict.class != Class::Eviction);
+    let best = match case.key {
+        None => of_the_node().or_else(|| possible().next()),
+        Some(_) => possible().next(),
+    };
     let names = names(&seat, &said, best);
     let mut told = Judgement {
         exit_code: seat.instance.and_then(|it| it.exit_code),

@@ -461,6 +461,10 @@ impl Entry {
                 let usual = second.min(self.began.saturating_add(after));
                 if self.began <= grace { usual.max(grace) } else { usual }
             }
+            // A manifest is read while it is written, and read again every 20 s: once means nothing.
+            _ if self.judgement.cause.id == "node_static_pod_invalid" && self.attempts() < 2 => {
+                Micros::MAX
+            }
             _ if self.judgement.of_node => self.began,
             _ if self.attempts() > 1 => self.failed,
             _ => self.began.saturating_add(after),

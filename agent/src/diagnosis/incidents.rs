@@ -289,7 +289,7 @@ impl Incidents {
                 let opens = entry.opens_at(settings, ground.world);
                 if opens <= now {
                     entry.opened = Some(now);
-                } else {
+                } else if opens < Micros::MAX {
                     dues.push(opens);
                 }
             }

@@ -55,7 +55,7 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) view: node::View,
     #[serde(skip)]
     pub(in crate::diagnosis) status: Option<(RuntimeStatus, Micros)>,
-    #[serde(skip)]
+    /// Durable: what was told names the node and its versions, and is told the same again.
     pub(in crate::diagnosis) object: Option<(NodeObject, Micros)>,
 }
 
