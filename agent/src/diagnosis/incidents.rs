@@ -260,6 +260,7 @@ impl Incidents {
     fn settle_one(&mut self, number: u64, now: Micros, ground: Ground<'_>, out: &mut Output) {
         let Some(number) = self.merge(number, now, ground, out) else { return };
         self.arrange(number, now, ground);
+        let is_shadowed = self.is_shadowed(number);
         let waits = self.waits_for_members(number);
         let heard = self.kubelet_heard;
         let Some(entry) = self.entries.get_mut(&number) else { return };
@@ -278,7 +279,7 @@ impl Incidents {
                 self.remove(number);
                 return;
             }
-            if !can_open(entry) {
+            if is_shadowed || !can_open(entry) {
                 // It waits for a better judgement, and is forgotten with the silent ones.
                 dues.push(now.saturating_add(time::micros(settings.stale_after)));
                 if now.saturating_sub(entry.failed) >= time::micros(settings.stale_after) {
@@ -453,6 +454,23 @@ fn fixed_by(entry: &Entry, ground: Ground<'_>) -> Vec<String> {
     let key = member.map(super::incident::Member::pod_key).filter(|key| !key.0.is_empty());
     let container = member.and_then(|member| member.container.as_deref());
     changes::fixed_by(ground.world, key.as_ref(), container, entry.last_seen, good)
+}
+
+impl Incidents {
+    /// It only follows from something else that the same pod waits for, which is told.
+    fn is_shadowed(&self, number: u64) -> bool {
+        let Some(entry) = self.entries.get(&number) else { return false };
+        entry.judgement.rank == catalogue::Role::Symptom
+            && self.entries.iter().any(|(other, it)| {
+                *other != number
+                    && it.is_live()
+                    && it.judgement.rank == catalogue::Role::Cause
+                    && it
+                        .members
+                        .iter()
+                        .any(|member| entry.members.iter().any(|my| my.key == member.key))
+            })
+    }
 }
 
 /// It may be told at all: not a wrapper, not a symptom of something that is told anyway, not what is
