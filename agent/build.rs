@@ -4,7 +4,6 @@
 
 use std::{env, fs, io, path::Path};
 
-#[expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=causes");
     println!("cargo::rerun-if-changed=build.rs");

@@ -93,7 +93,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["admin"]),
     ("clap", &["main", "command"]),
     ("serde_saphyr", &["config", "catalogue", "source/paste"]),
-    ("flate2", &["export/otlp_http", "source/input", "node/last_words", "command/bundle"]),
+    (
+        "flate2",
+        &["export/otlp_http", "source/input", "node/last_words", "command/bundle", "app/replay"],
+    ),
 ];
 
 /// What the pure parts must not touch.

@@ -11,6 +11,7 @@ mod sources;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -42,6 +43,16 @@ pub enum Until {
     Signalled,
     /// Until everything that the sources hold now has been read and delivered.
     CaughtUp,
+}
+
+impl Until {
+    /// How long the end may take.
+    const fn drain(self) -> Duration {
+        match self {
+            Self::Signalled => limits::DRAIN,
+            Self::CaughtUp => limits::DRAIN_ONCE,
+        }
+    }
 }
 
 /// Runs the agent to its end.
@@ -134,11 +145,7 @@ async fn live(
 
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
     // moment more would have saved, and all of it within one deadline.
-    let deadline = Instant::now()
-        + match until {
-            Until::Signalled => limits::DRAIN,
-            Until::CaughtUp => limits::DRAIN_ONCE,
-        };
+    let deadline = Instant::now() + until.drain();
     drop(door);
     drop(checker);
     drop(pods);
@@ -150,6 +157,16 @@ async fn live(
         Some(delivered) => delivered.inspect_err(|why| fault = Some(why.clone())),
         None => of_exporter(tokio::time::timeout_at(deadline, exporter).await),
     };
+    ended(core, until, delivered, fault).await
+}
+
+/// The core's end, and what the run fails with.
+async fn ended(
+    core: std::thread::JoinHandle<()>,
+    until: Until,
+    delivered: Result<(), String>,
+    mut fault: Option<String>,
+) -> anyhow::Result<()> {
     match delivered {
         Err(why) if until == Until::CaughtUp => fault = fault.or(Some(why)),
         Err(why) if fault.is_none() => tracing::warn!(why, "what is left stays in the outbox"),

@@ -116,7 +116,7 @@ pub fn list(words: Vec<String>) -> Vec<String> {
     let mut before: Option<String> = None;
     let mut scrubbed = |word: String| {
         let alone = scrub(&word, &mut Counts::default()).into_owned();
-        let told = match before.replace(word) {
+        match before.replace(word) {
             Some(flag) if flag.starts_with('-') && alone != rules::MARK => {
                 let pair = format!("{flag} {alone}");
                 let pair = scrub(&pair, &mut Counts::default());
@@ -126,8 +126,7 @@ pub fn list(words: Vec<String>) -> Vec<String> {
                 if is_secret { rules::MARK.to_owned() } else { alone }
             }
             _ => alone,
-        };
-        told
+        }
     };
     words.into_iter().map(&mut scrubbed).collect()
 }

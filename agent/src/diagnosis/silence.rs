@@ -327,8 +327,7 @@ fn known(entry: &mut Entry, text: &str, evidence: Evidence, clears_when: &str) {
     entry.judgement.cause.title = limits::cut(text, limits::TITLE_BYTES).0.to_owned();
     entry.judgement.evidence = vec![evidence];
     entry.judgement.clears_when = clears_when.to_owned();
-    entry.fingerprint =
-        key::fingerprint(&entry.judgement, entry.family, &judging::UNCLASSIFIED.to_owned());
+    entry.fingerprint = key::fingerprint(&entry.judgement, entry.family, judging::UNCLASSIFIED);
 }
 
 fn trigger(key: PodKey, at: Micros, evidence: &Evidence) -> Trigger {

@@ -101,7 +101,7 @@ fn entry(folder: &OwnedFd, name: &OsStr, path: &str) -> Option<FileEntry> {
     Some(FileEntry {
         path: limits::cut(&full, limits::WORD_BYTES).0.to_owned(),
         kind,
-        mode: u32::from(status.st_mode) & 0o7777,
+        mode: status.st_mode & 0o7777,
         uid: status.st_uid,
         gid: status.st_gid,
         modified: Micros::from(status.st_mtime).checked_mul(1_000_000),

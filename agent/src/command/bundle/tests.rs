@@ -27,7 +27,7 @@ fn incident(id: &str, first: Micros, last: Micros) -> Incident {
 fn the_journal_is_read_where_incidents_began_and_where_they_stand() {
     let long = incident("a", T, T + 300 * MINUTE);
     assert_eq!(
-        windows(&[long.clone()]),
+        windows(std::slice::from_ref(&long)),
         [
             Window { from: T - 2 * MINUTE, to: T + 10 * MINUTE },
             Window { from: T + 290 * MINUTE, to: T + 302 * MINUTE },

@@ -1,6 +1,6 @@
 //! Failures that no line tells (M6, R95).
 
-use super::{root::Story, *};
+use super::root::Story;
 use crate::incident::{Incident, Scope, State};
 
 fn added(story: &mut Story, millis: i64, pod: &str) {
