@@ -48,6 +48,7 @@ fn the_demo_shows_its_first_failure_within_2_s_and_ends_within_30_s() {
     let repeats = |record: &Value| record["repeats"].as_u64().unwrap_or(1);
     let network: u64 = std::iter::once(&first)
         .chain(&rest)
+        .filter(|record| record["event"] == "podwhy.sync_failure")
         .filter(|record| record["step"] == "WaitForNetwork")
         .map(repeats)
         .sum();

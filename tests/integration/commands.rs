@@ -223,7 +223,7 @@ fn a_wrong_file_of_causes_is_bad_configuration() {
     let state = tempfile::tempdir().expect("a folder");
     let file = state.path().join("own.yaml");
     std::fs::write(&file, "class: image\ncauses:\n  - id: own\n    titel: x\n").expect("written");
-    let set = format!("diagnosis.causes=[{}]", file.display());
+    let set = format!("diagnosis.causes={}", file.display());
     let mut check = podwhy(&["config", "check"]);
     check.args(["--set", &set]);
     for mut command in [agent(&["--once", "--set", &set], state.path()), check] {
