@@ -319,6 +319,9 @@ impl Diagnosis {
         if let fact::Fact::View(view) = &fact.fact {
             return self.seen_node(at, (**view).clone(), out);
         }
+        if self.world.knows(&fact.fact) {
+            return;
+        }
         let now = self.now_or(at);
         let moments = self.world.fact(now, fact);
         out.wants.extend(self.world.take_wants());

@@ -78,6 +78,25 @@ impl World {
         moments
     }
 
+    /// It was told already, word for word: after a start everything is listed again.
+    pub(super) fn knows(&self, fact: &fact::Fact) -> bool {
+        match fact {
+            fact::Fact::Pod(pod) => {
+                let named = observation::Pod {
+                    namespace: Some(pod.namespace.clone()),
+                    name: Some(pod.name.clone()),
+                    uid: pod.uid.clone(),
+                };
+                let specs = self.key_of(&named).and_then(|key| self.specs.get(&key.0));
+                specs.is_some_and(|specs| specs.now == **pod)
+            }
+            fact::Fact::NodeObject(object) => {
+                self.node.object.as_ref().is_some_and(|(known, _)| *known == **object)
+            }
+            _ => false,
+        }
+    }
+
     /// Takes in a fact.
     pub(super) fn fact(&mut self, _now: Micros, dated: &fact::Dated) -> Vec<Moment> {
         let mut moments = Vec::new();
