@@ -124,7 +124,7 @@ impl Story {
 
     /// Which pods and nodes woke somebody, by the incident's id.
     fn notified(&self) -> Vec<String> {
-        let records = self.0.out.records.iter();
+        let records = self.0.of_incidents.iter();
         records
             .filter(|record| record.attribute(names::INCIDENT_NOTIFY) == Some(&Value::Bool(true)))
             .map(|record| text(record, names::INCIDENT_ID).to_owned())
