@@ -237,31 +237,36 @@ fn no_secret_leaves_a_running_agent() {
 
     // The same journal, printed: as JSON into a pipe, as text on a terminal.
     for terminal in [false, true] {
-        let state = folder.path().join(format!("printed-{terminal}"));
-        std::fs::create_dir(&state).unwrap();
-        let settings = [format!("state.folder={}", state.display()), "export.endpoint=null".into()];
-        let mut words =
-            vec![env!("CARGO_BIN_EXE_podwhy").to_owned(), "agent".into(), "--once".into()];
-        words.extend(["--config".into(), config.display().to_string()]);
-        words.extend(settings.iter().flat_map(|setting| ["--set".into(), setting.clone()]));
-        let mut command = if terminal {
-            let mut command = Command::new("script");
-            command.args(["-qec", &words.join(" "), "/dev/null"]);
-            command
-        } else {
-            let mut command = Command::new(&words[0]);
-            command.args(&words[1..]);
-            command
-        };
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("SHELL", "/bin/sh");
-        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-        let told = [output.stdout, output.stderr].concat();
-        let shown = String::from_utf8_lossy(&told).into_owned();
-        assert!(
-            shown.contains("web-60"),
-            "terminal {terminal}: {}",
-            &shown[..shown.len().min(2000)]
-        );
-        hold(&format!("the agent's output, terminal: {terminal}"), &told);
+        printed(folder.path(), &config, terminal);
     }
+}
+
+/// What the agent prints of the journal holds no secret either.
+fn printed(folder: &Path, config: &Path, terminal: bool) {
+    let state = folder.join(format!("printed-{terminal}"));
+    std::fs::create_dir(&state).unwrap();
+    let settings = [format!("state.folder={}", state.display()), "export.endpoint=null".into()];
+    let mut words =
+        vec![env!("CARGO_BIN_EXE_podwhy").to_owned(), "agent".into(), "--once".into()];
+    words.extend(["--config".into(), config.display().to_string()]);
+    words.extend(settings.iter().flat_map(|setting| ["--set".into(), setting.clone()]));
+    let mut command = if terminal {
+        let mut command = Command::new("script");
+        command.args(["-qec", &words.join(" "), "/dev/null"]);
+        command
+    } else {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    };
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("SHELL", "/bin/sh");
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    let shown = String::from_utf8_lossy(&told).into_owned();
+    assert!(
+        shown.contains("web-60"),
+        "terminal {terminal}: {}",
+        &shown[..shown.len().min(2000)]
+    );
+    hold(&format!("the agent's output, terminal: {terminal}"), &told);
 }
