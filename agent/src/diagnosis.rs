@@ -12,6 +12,7 @@ mod cause;
 mod changes;
 mod clock;
 mod collapse;
+mod contract;
 mod controls;
 mod coverage;
 mod exit_code;
@@ -31,7 +32,7 @@ mod silence;
 mod state;
 mod world;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use podwhy_parser::Message;
 
@@ -54,12 +55,11 @@ use crate::{
         Happening, Kind, Observation, Pod,
         time::{self, Times},
     },
-    record::Record,
-    redact,
     source::{Line, Loss, LossKind, Micros},
 };
 
 pub use collapse::Companions;
+pub use contract::{Check, CheckStatus, Counters, Input, Output, Repeats, Settings, StateChange};
 pub use recovery::Recovery;
 
 /// journald counts what it suppresses over this long by default (`RateLimitIntervalSec=`).
@@ -79,111 +79,6 @@ macro_rules! ground {
             },
         }
     };
-}
-
-/// What the engine is told. Timers due at or before an input's time fire first.
-#[derive(Debug)]
-pub enum Input {
-    /// A line told us something.
-    Observed(Box<Observation>),
-    /// The node looks like this.
-    Node(node::View),
-    /// A fact beside the lines, or the answer to a want.
-    Fact(Box<fact::Dated>),
-    /// Something is missing.
-    Lost(Loss),
-    /// A check of the node was made, at start or on request.
-    Checked(Check),
-    /// Time has come this far, and everything up to it has been handed in.
-    Tick,
-    /// The input is over: everything pending is concluded.
-    End,
-}
-
-/// One check of the node, as `podwhy.node_check` tells it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Check {
-    /// From a closed list; ends in the unit of `value`, if it has one.
-    pub name: String,
-    /// How it went.
-    pub status: CheckStatus,
-    /// What was measured.
-    pub value: Option<f64>,
-    /// What it was held against.
-    pub threshold: Option<f64>,
-    /// One clause for humans.
-    pub text: String,
-}
-
-/// How a check went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CheckStatus {
-    /// As it should be.
-    Ok,
-    /// Works with less.
-    Degraded,
-    /// Does not work.
-    Failed,
-    /// Could not be told.
-    Unknown,
-}
-
-/// One entry of the engine's durable state; `None` deletes it. Keys are opaque, stable over releases
-/// of one schema version.
-pub type StateChange = (Vec<u8>, Option<Vec<u8>>);
-
-/// What `apply` concluded.
-#[derive(Debug, Default)]
-pub struct Output {
-    /// Records in order.
-    pub records: Vec<Record>,
-    /// What the engine wants to know, now.
-    pub wants: Vec<fact::Want>,
-    /// Each incident as it is after each change of its state: what `explain` shows.
-    pub incidents: Vec<Incident>,
-}
-
-/// What the engine must know beforehand.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The node's name: part of every id.
-    pub node: String,
-    /// What happens to a failure that comes again.
-    pub repeats: Repeats,
-    /// How long repeats are counted before their number is told.
-    pub repeats_window: Duration,
-    /// How long things must stay well, and how failures open incidents.
-    pub recovery: Recovery,
-}
-
-/// What happens to a failure that comes again (design 5.4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Repeats {
-    /// First at once, then a count per window.
-    #[default]
-    Summary,
-    /// Each one is a record.
-    Every,
-}
-
-/// What the engine counted since it was made, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Failed attempts, repeats included.
-    pub failures: u64,
-    /// Failed attempts that only a summary's count tells.
-    pub repeats: u64,
-    /// Lines beside the authoritative one.
-    pub companions: Companions,
-    /// What was redacted, by rule.
-    pub redacted: redact::Counts,
-    /// Names and uids that have not the form of one, and were left out.
-    pub invalid_identities: u64,
-    /// Ids forgotten to keep the bound.
-    pub evicted_identities: u64,
-    /// Series of repeats concluded early to keep the bound.
-    pub evicted_series: u64,
 }
 
 /// The engine.

@@ -12,13 +12,14 @@ mod steady;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use podwhy_parser::{Origin, parse_from};
 
 use super::*;
 use crate::{
-    record::{EventName, Value, names},
+    record::{EventName, Record, Value, names},
     source::{input, join::Join},
 };
 
