@@ -4,18 +4,20 @@
 
 mod failing;
 mod healing;
+mod telling;
+mod twins;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use self::telling::{fixed_by, tell};
 use super::{
     Output, Settings,
-    build::{self, Surroundings},
-    changes,
+    build::Surroundings,
     coverage::Blind,
-    incident::{Entry, Told, Trigger},
+    incident::{Entry, Trigger},
     judging,
     key::{self, Family},
     recovery::{Ladder, TOP},
@@ -339,71 +341,6 @@ impl Incidents {
         self.changed.insert(number);
     }
 
-    /// Two pods of one workload with the same cause are one incident: the older one's id stays.
-    /// Returns the number of the one that is left.
-    fn merge(
-        &mut self,
-        number: u64,
-        now: Micros,
-        ground: Ground<'_>,
-        out: &mut Output,
-    ) -> Option<u64> {
-        let entry = self.entries.get(&number)?;
-        let other = self.twin(number, entry);
-        let Some(other) = other else { return Some(number) };
-        let (older, newer) = (number.min(other), number.max(other));
-        let mut taken = self.remove(newer)?;
-        let older_entry = self.entries.get_mut(&older)?;
-        if taken.told.is_some() {
-            let id = super::incident::hex(older_entry.id);
-            taken.end(State::Superseded, now);
-            taken.note = Some(format!("it is part of incident {id}"));
-            taken.parent = Some(older_entry.id);
-            tell(&mut taken, now, ground, out);
-        }
-        older_entry.absorb(taken);
-        self.index(older);
-        Some(older)
-    }
-
-    /// The entry that tells of the same fault: of a replica, of the same pod at another step, of
-    /// the same node in another line.
-    fn twin(&self, number: u64, entry: &Entry) -> Option<u64> {
-        if !entry.is_live() {
-            return None;
-        }
-        let live =
-            |other: &u64| self.entries.get(other).filter(|it| *other != number && it.is_live());
-        if entry.node_key.is_some() {
-            let is_known = entry.judgement.cause.id != judging::UNCLASSIFIED;
-            return self
-                .entries
-                .keys()
-                .find(|other| {
-                    live(other).is_some_and(|it| {
-                        is_known
-                            && it.node_key.is_some()
-                            && it.judgement.cause.id == entry.judgement.cause.id
-                            && it.judgement.object == entry.judgement.object
-                    })
-                })
-                .copied();
-        }
-        let replicas = entry.workload.as_ref().and_then(|workload| self.by_workload.get(workload));
-        let replica = replicas
-            .into_iter()
-            .flatten()
-            .find(|other| live(other).is_some_and(|it| same(it, entry)));
-        let key = entry.members.first().map(|member| &member.key)?;
-        let of_pod = self
-            .by_pod
-            .get(key)
-            .into_iter()
-            .flatten()
-            .find(|other| live(other).is_some_and(|it| same_pod_and_cause(it, entry)));
-        replica.or(of_pod).copied()
-    }
-
     /// As if time went on until everything that is known was told: what failed and was not proven
     /// healed is shown.
     pub(super) fn finish(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
@@ -446,16 +383,6 @@ impl Incidents {
     }
 }
 
-/// What differs between the last failing and the first good attempt.
-fn fixed_by(entry: &Entry, ground: Ground<'_>) -> Vec<String> {
-    let member = entry.members.iter().max_by_key(|member| member.last_seen);
-    let good = member.into_iter().flat_map(|member| member.signs.values()).map(|sign| sign.at);
-    let good = good.max().unwrap_or(entry.last_seen);
-    let key = member.map(super::incident::Member::pod_key).filter(|key| !key.0.is_empty());
-    let container = member.and_then(|member| member.container.as_deref());
-    changes::fixed_by(ground.world, key.as_ref(), container, entry.last_seen, good)
-}
-
 impl Incidents {
     /// It only follows from something else that the same pod waits for, which is told.
     fn is_shadowed(&self, number: u64) -> bool {
@@ -482,80 +409,6 @@ pub(super) fn can_open(entry: &Entry) -> bool {
         && (is_told || entry.judgement.cause.id != judging::UNCLASSIFIED)
 }
 
-/// Replicas that fail alike.
-fn same(one: &Entry, other: &Entry) -> bool {
-    let container =
-        |entry: &Entry| entry.members.first().and_then(|member| member.container.clone());
-    one.family == other.family
-        && one.judgement.cause.id == other.judgement.cause.id
-        && container(one) == container(other)
-        && one.volume == other.volume
-        && (one.judgement.cause.id != judging::UNCLASSIFIED || one.fingerprint == other.fingerprint)
-}
-
-/// One fault of one pod at two steps.
-fn same_pod_and_cause(one: &Entry, other: &Entry) -> bool {
-    let is_known = one.judgement.cause.id != judging::UNCLASSIFIED;
-    let of_pod = |entry: &Entry| !entry.family.is_of_container() && entry.node_key.is_none();
-    is_known
-        && of_pod(one)
-        && of_pod(other)
-        && one.judgement.cause.id == other.judgement.cause.id
-        && one.judgement.object == other.judgement.object
-        && one.members.len() == 1
-        && other.members.len() == 1
-}
-
-/// One record for each change, one an hour while it lasts; the view with each.
-fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
-    let settings = &ground.settings.recovery;
-    let is_flapping = entry.state == State::Flapping;
-    let said = Told {
-        state: entry.state,
-        // While it flaps, no rung and no cause is news.
-        rung: if is_flapping { 0 } else { entry.rung },
-        cause: if is_flapping { String::new() } else { entry.judgement.cause.id.clone() },
-        parent: entry.part_of(),
-        root: entry.chain.first().cloned(),
-    };
-    let every = time::micros(settings.announce_every);
-    let is_due = entry.is_live()
-        && entry.state != State::Stale
-        && now.saturating_sub(entry.announced) >= every;
-    if entry.told.as_ref() == Some(&said) && !is_due {
-        return;
-    }
-    let is_news = entry.told.as_ref().is_none_or(|told| {
-        told.state != said.state && said.state != State::Recovering
-            || (told.cause != said.cause && !is_flapping)
-            // Its parent was proven fixed, and it fails on.
-            || (told.parent.is_some() && said.parent.is_none() && entry.is_live())
-    });
-    // Members are recorded; their parent is what wakes somebody.
-    let is_news = is_news && said.parent.is_none();
-    let view = entry.view(ground.world);
-    let expires = entry.is_live().then(|| now.saturating_add(every.saturating_mul(2)));
-    let first = entry.members.first();
-    let record = build::incident(&build::Telling {
-        view: &view,
-        id: entry.id,
-        turn: entry.records,
-        at: now,
-        notify: is_news,
-        expires,
-        message: entry.trigger.message(),
-        attempt: entry.trigger.attempt.as_ref(),
-        spec: first.and_then(|member| ground.world.spec(&member.pod_key())),
-        world: ground.world,
-        around: ground.around,
-    });
-    out.records.push(record);
-    out.incidents.push(view);
-    entry.told = Some(said);
-    entry.records += 1;
-    entry.announced = now;
-}
-
 impl Trigger {
     /// The text that is judged.
     pub(super) fn message(&self) -> &str {
@@ -563,35 +416,5 @@ impl Trigger {
         attempt
             .or_else(|| self.moment.as_ref().map(|moment| moment.evidence.text.as_str()))
             .unwrap_or_default()
-    }
-}
-
-impl Entry {
-    /// Takes over the members of a replica's incident.
-    fn absorb(&mut self, other: Self) {
-        self.lines += other.lines;
-        self.deaths += other.deaths;
-        self.first_seen = self.first_seen.min(other.first_seen);
-        self.last_seen = self.last_seen.max(other.last_seen);
-        self.began = self.began.min(other.began);
-        self.failed = self.failed.max(other.failed);
-        self.opened = self.opened.into_iter().chain(other.opened).min();
-        self.more_pods += other.more_pods;
-        for hit in other.hit {
-            self.hit(hit);
-        }
-        for member in other.members {
-            let key = member.pod_key();
-            if self.member(&key, member.container.as_deref()).is_some() {
-                continue;
-            }
-            if self.members.len() < limits::INCIDENT_PODS {
-                self.members.push(member);
-            } else {
-                self.more_pods += 1;
-            }
-        }
-        self.loss.extend(other.loss);
-        self.loss.truncate(limits::INCIDENT_LIST);
     }
 }
