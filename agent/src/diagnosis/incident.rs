@@ -1,6 +1,7 @@
 //! One incident as the engine keeps it: members, what was seen of each since its last failure, how
 //! far it climbed, what was told. Owns its life cycle (diagnosis.md 4.3); `incidents` owns the set.
 
+mod opening;
 mod view;
 
 pub(super) use self::view::hex;
@@ -412,71 +413,6 @@ impl Entry {
         self.ended.get_or_insert(now);
     }
 
-    /// Nothing was heard of it, nor of the kubelet, for too long to know anything. Faults that say
-    /// nothing after their first word are silent only with the kubelet.
-    fn is_silent(&self, now: Micros, settings: &Recovery, kubelet_heard: Micros) -> bool {
-        self.silent_at(settings, kubelet_heard) <= now
-    }
-
-    pub(super) fn silent_at(&self, settings: &Recovery, kubelet_heard: Micros) -> Micros {
-        let repeats = matches!(
-            self.family,
-            Family::Image
-                | Family::Config
-                | Family::Run
-                | Family::Volume
-                | Family::Sandbox
-                | Family::Terminate
-        );
-        let sign = self.members.iter().flat_map(|member| member.signs.values());
-        let newest = sign.map(|sign| sign.at).max().unwrap_or(0).max(self.failed);
-        let word = if repeats { newest } else { newest.max(kubelet_heard) };
-        word.saturating_add(time::micros(settings.stale_after))
-    }
-
-    /// Of the failures that heal before they open, these are never told.
-    pub(super) fn is_healed(&self) -> bool {
-        match self.family {
-            // That a container died is worth a word, although it runs again.
-            Family::Run if self.deaths > 0 => false,
-            Family::Run | Family::Admission | Family::Eviction => self.rung >= TOP,
-            _ => self.rung > 0,
-        }
-    }
-
-    /// When it opens, if nothing more happens (diagnosis.md 4.3).
-    pub(super) fn opens_at(&self, settings: &Recovery, world: &World) -> Micros {
-        let after = time::micros(settings.opens_after);
-        match self.family {
-            // The first probes of a slow application say no, too.
-            Family::Ready => self.began.saturating_add(time::micros(settings.settles_for)),
-            Family::Admission | Family::Eviction => self.began,
-            Family::Silent => self.began,
-            // A mount is tried again after 0.5 s, 1 s, 2 s: two attempts mean nothing yet.
-            Family::Volume => self.began.saturating_add(after),
-            Family::Sandbox | Family::Node if self.is_of_start() => {
-                let started = world.node.kubelet_started.as_ref().and_then(|start| start.at);
-                let grace = started.map_or(Micros::MIN, |at| at.saturating_add(START_GRACE));
-                let second = if self.attempts() > 1 { self.failed } else { Micros::MAX };
-                let usual = second.min(self.began.saturating_add(after));
-                if self.began <= grace { usual.max(grace) } else { usual }
-            }
-            // A manifest is read while it is written, and read again every 20 s: once means nothing.
-            _ if self.judgement.cause.id == "node_static_pod_invalid" && self.attempts() < 2 => {
-                Micros::MAX
-            }
-            _ if self.judgement.of_node => self.began,
-            _ if self.attempts() > 1 => self.failed,
-            _ => self.began.saturating_add(after),
-        }
-    }
-
-    /// "Runtime or network not ready" is normal while a kubelet starts.
-    fn is_of_start(&self) -> bool {
-        self.step.as_deref() == Some("WaitForNetwork")
-            || matches!(self.node_key.as_deref(), Some("network" | "runtime" | "paused" | "pleg"))
-    }
-
     /// Remembers a sign for the members that it is about.
     pub(super) fn sign(
         &mut self,
@@ -504,6 +440,3 @@ impl Entry {
         }
     }
 }
-
-/// `nodeReadyGracePeriod` of the kubelet (diagnosis.md 4.5).
-const START_GRACE: Micros = 120_000_000;
