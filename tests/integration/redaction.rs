@@ -246,8 +246,7 @@ fn printed(folder: &Path, config: &Path, terminal: bool) {
     let state = folder.join(format!("printed-{terminal}"));
     std::fs::create_dir(&state).unwrap();
     let settings = [format!("state.folder={}", state.display()), "export.endpoint=null".into()];
-    let mut words =
-        vec![env!("CARGO_BIN_EXE_podwhy").to_owned(), "agent".into(), "--once".into()];
+    let mut words = vec![env!("CARGO_BIN_EXE_podwhy").to_owned(), "agent".into(), "--once".into()];
     words.extend(["--config".into(), config.display().to_string()]);
     words.extend(settings.iter().flat_map(|setting| ["--set".into(), setting.clone()]));
     let mut command = if terminal {
@@ -263,10 +262,6 @@ fn printed(folder: &Path, config: &Path, terminal: bool) {
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let told = [output.stdout, output.stderr].concat();
     let shown = String::from_utf8_lossy(&told).into_owned();
-    assert!(
-        shown.contains("web-60"),
-        "terminal {terminal}: {}",
-        &shown[..shown.len().min(2000)]
-    );
+    assert!(shown.contains("web-60"), "terminal {terminal}: {}", &shown[..shown.len().min(2000)]);
     hold(&format!("the agent's output, terminal: {terminal}"), &told);
 }
