@@ -55,23 +55,45 @@ impl Until {
     }
 }
 
-/// Runs the agent to its end.
-///
-/// # Errors
-/// When it cannot begin: settings that cannot work, threads that cannot be made. A part that fails
-/// later degrades alone.
-pub fn run(
-    config: &Config,
-    environment: &config::Environment,
-    causes: Arc<Catalogue>,
-    until: Until,
-) -> anyhow::Result<()> {
-    export::otlp_http::install_tls_provider();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the async runtime cannot be made")?;
-    runtime.block_on(live(config, environment, causes, until))
+/// What an agent has before it knows its settings: it can be told to end.
+#[derive(Debug)]
+pub struct Life {
+    runtime: tokio::runtime::Runtime,
+    signals: shutdown::Signals,
+}
+
+impl Life {
+    /// Listens for signals from here on.
+    ///
+    /// # Errors
+    /// When there can be no runtime or no handler.
+    pub fn begin() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the async runtime cannot be made")?;
+        let signals = {
+            let _inside = runtime.enter();
+            shutdown::Signals::listen().context("signals cannot be awaited")?
+        };
+        Ok(Self { runtime, signals })
+    }
+
+    /// Runs the agent to its end.
+    ///
+    /// # Errors
+    /// When it cannot begin: settings that cannot work, threads that cannot be made. A part that
+    /// fails later degrades alone.
+    pub fn run(
+        mut self,
+        config: &Config,
+        environment: &config::Environment,
+        causes: Arc<Catalogue>,
+        until: Until,
+    ) -> anyhow::Result<()> {
+        export::otlp_http::install_tls_provider();
+        self.runtime.block_on(live(config, environment, causes, until, &mut self.signals))
+    }
 }
 
 /// The life of the agent: open, connect, wait, drain.
@@ -80,10 +102,11 @@ async fn live(
     environment: &config::Environment,
     causes: Arc<Catalogue>,
     until: Until,
+    signals: &mut shutdown::Signals,
 ) -> anyhow::Result<()> {
     let identity = Identity { node: node_name(config), cluster: config.cluster_name.clone() };
     let destination = destination(config, environment)?;
-    let Some(outbox) = open_outbox(&config.state).await? else { return Ok(()) };
+    let Some(outbox) = open_outbox(&config.state, signals).await? else { return Ok(()) };
     let committed = Arc::new(Notify::new());
     let mut core = Core::new(outbox, settings(config, &identity), committed.clone());
     core.set_catalogue(causes);
@@ -132,9 +155,7 @@ async fn live(
     let mut fault = None;
     let mut delivered = None;
     tokio::select! {
-        signal = shutdown::signalled() => {
-            tracing::info!(signal = signal.context("signals cannot be awaited")?, "ending");
-        }
+        signal = signals.told() => tracing::info!(signal, "ending"),
         Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
             tracing::info!("everything that the sources hold has been read");
         }
@@ -240,7 +261,10 @@ async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
 
 /// Opens the outbox; while another process has it, waits, which is what an update in place needs.
 /// `None` when the agent was told to end meanwhile.
-async fn open_outbox(state: &config::State) -> anyhow::Result<Option<Outbox>> {
+async fn open_outbox(
+    state: &config::State,
+    signals: &mut shutdown::Signals,
+) -> anyhow::Result<Option<Outbox>> {
     let limits = outbox::Limits { bytes: state.size_max, ..outbox::Limits::default() };
     let mut has_told = false;
     loop {
@@ -256,10 +280,7 @@ async fn open_outbox(state: &config::State) -> anyhow::Result<Option<Outbox>> {
                 }
                 tokio::select! {
                     () = tokio::time::sleep(limits::MAINTAIN_EVERY) => {}
-                    signal = shutdown::signalled() => {
-                        signal.context("signals cannot be awaited")?;
-                        return Ok(None);
-                    }
+                    _ = signals.told() => return Ok(None),
                 }
             }
         }

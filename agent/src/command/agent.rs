@@ -53,6 +53,13 @@ fn hold_memory_tight() {
 /// Runs the agent to its end.
 pub(super) fn run(arguments: &Agent) -> ExitCode {
     hold_memory_tight();
+    let life = match app::Life::begin() {
+        Ok(life) => life,
+        Err(error) => {
+            super::complain(&error);
+            return FAILED.into();
+        }
+    };
     let environment = config::environment();
     let loaded = match config::load(arguments.config.as_deref(), &environment, &arguments.set) {
         Ok(loaded) => loaded,
@@ -77,7 +84,7 @@ pub(super) fn run(arguments: &Agent) -> ExitCode {
         }
     };
     let until = if arguments.once { app::Until::CaughtUp } else { app::Until::Signalled };
-    match app::run(&loaded.config, &loaded.environment, causes, until) {
+    match life.run(&loaded.config, &loaded.environment, causes, until) {
         Ok(()) => DONE.into(),
         Err(error) => {
             super::complain(&format!("{error:#}"));
