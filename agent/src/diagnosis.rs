@@ -391,12 +391,26 @@ impl Diagnosis {
 }
 
 /// `Suppressed N messages from <unit>` (G13): lost within journald's interval before it says so.
+/// Without a unit it is the kernel's ring that ran over, at any time before.
 fn suppressed(seen: &Observation) -> Loss {
-    let unit = seen.about_unit.clone();
+    let Some(unit) = seen.about_unit.clone() else {
+        return Loss {
+            kind: LossKind::Suppressed,
+            component: "kernel".to_owned(),
+            unit: None,
+            lines: seen.count,
+            from: None,
+            to: Some(seen.received),
+            destination: None,
+            why: "the kernel's ring ran over before journald read it; raise log_buf_len= of the \
+                  kernel"
+                .to_owned(),
+        };
+    };
     Loss {
         kind: LossKind::Suppressed,
-        component: component_of(unit.as_deref().unwrap_or_default()).to_owned(),
-        unit,
+        component: component_of(&unit).to_owned(),
+        unit: Some(unit),
         lines: seen.count,
         from: Some(seen.received.saturating_sub(SUPPRESSION)),
         to: Some(seen.received),
