@@ -4,12 +4,12 @@
 pub mod core;
 pub mod door;
 pub mod evidence;
+mod opening;
 pub mod replay;
 mod shelf;
 mod sources;
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub use self::sources::pods_config;
 use self::{
     core::{Core, Pace},
     evidence::Evidence,
+    opening::open_outbox,
     sources::{follow_journal, follow_pods, sight},
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
     fact::Dated,
     limits,
     node::{self, View},
-    outbox::{self, Change, Outbox, Start},
+    outbox::Change,
     shutdown,
     source::{Feed, journal},
 };
@@ -256,48 +257,6 @@ async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
             return format!("the journal cannot be read: {why}");
         }
         tokio::time::sleep(limits::SOURCE_LOOK).await;
-    }
-}
-
-/// Opens the outbox; while another process has it, waits, which is what an update in place needs.
-/// `None` when the agent was told to end meanwhile.
-async fn open_outbox(
-    state: &config::State,
-    signals: &mut shutdown::Signals,
-) -> anyhow::Result<Option<Outbox>> {
-    let limits = outbox::Limits { bytes: state.size_max, ..outbox::Limits::default() };
-    let mut has_told = false;
-    loop {
-        match Outbox::open(&state.folder, limits) {
-            Ok(opened) => {
-                tell_start(&opened.start, &state.folder);
-                return Ok(Some(opened.outbox));
-            }
-            Err(in_use) => {
-                if !has_told {
-                    tracing::warn!("{in_use}; waiting for it");
-                    has_told = true;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(limits::MAINTAIN_EVERY) => {}
-                    _ = signals.told() => return Ok(None),
-                }
-            }
-        }
-    }
-}
-
-fn tell_start(start: &Start, folder: &Path) {
-    let folder = folder.display();
-    match start {
-        Start::Fresh => tracing::info!(%folder, "a fresh outbox"),
-        Start::Resumed => tracing::info!(%folder, "goes on where the last run ended"),
-        Start::Salvaged { moved_to, why } => {
-            tracing::error!(%folder, moved_to = %moved_to.display(), why, "the outbox was damaged: set aside, begun anew from the journal by time");
-        }
-        Start::Memory { why } => {
-            tracing::error!(%folder, why, "degraded: nothing is durable until the state folder works: make it writable, or set state.folder");
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 # The CNI configuration is gone while a pod is created; it comes back.
-conflist=$NODE_HOME/root/etc/cni/net.d/10-bridge.conflist
+node_root=$NODE_HOME/root
+conflist=$node_root/etc/cni/net.d/10-bridge.conflist
 before() { cp "$conflist" "$keep/"; rm "$conflist"; sleep 3; }
 objects() { cat <<END
 apiVersion: v1
