@@ -370,6 +370,12 @@ impl Diagnosis {
     /// As if time went on until nothing is held; then every count is told.
     fn finish(&mut self, out: &mut Output) {
         while let Some(due) = self.collapse.next_due() {
+            // Windows that end before that end as they would have.
+            while let Some(window) = self.counting.next_due().filter(|window| *window < due) {
+                if let Some(summary) = self.counting.fire(window, self.window) {
+                    self.summarise(&summary, out);
+                }
+            }
             let attempts = self.collapse.fire(due, &self.identities);
             self.tell(due, attempts, out);
         }

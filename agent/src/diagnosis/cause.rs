@@ -37,8 +37,12 @@ pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgem
     let (step, reason) = seat.step();
     let verdicts = catalogue.find(&Query { step, reason, texts: &texts }, &answers);
     let possible = || verdicts.iter().filter(|verdict| !verdict.is_ruled_out());
-    // What the node says of itself is its own cause first; that pods go is what they feel.
-    let of_the_node = || possible().find(|verdict| verdict.class != Class::Eviction);
+    // What the node says of itself is its own cause first; that it evicts a pod is what that feels.
+    let is_felt_by_a_pod = |verdict: &Verdict<'_>| {
+        let mut steps = verdict.cause.steps.iter();
+        verdict.class == Class::Eviction && steps.all(|step| step.contains('/'))
+    };
+    let of_the_node = || possible().find(|verdict| !is_felt_by_a_pod(verdict));
     let best = match case.key {
         None => of_the_node().or_else(|| possible().next()),
         Some(_) => possible().next(),
