@@ -4,6 +4,7 @@
 
 mod failing;
 mod healing;
+mod settling;
 mod telling;
 mod twins;
 
@@ -12,24 +13,22 @@ use std::{
     sync::Arc,
 };
 
-use self::telling::{fixed_by, tell};
+pub(super) use self::settling::can_open;
 use super::{
     Output, Settings,
     build::Surroundings,
     coverage::Blind,
     incident::{Entry, Trigger},
-    judging,
-    key::{self, Family},
-    recovery::{Ladder, TOP},
+    judging, key,
+    recovery::Ladder,
     root::fault,
     silence::{self, Silence},
     world::{PodKey, World},
 };
 use crate::{
-    catalogue::{self, Catalogue},
+    catalogue::Catalogue,
     incident::{Incident, State},
     limits,
-    observation::time,
     source::{Loss, Micros},
 };
 
@@ -233,142 +232,6 @@ impl Incidents {
             self.settle(number, now, ground, out);
         }
     }
-
-    /// Brings one entry to where it stands now, and then whoever changes with it.
-    pub(super) fn settle(
-        &mut self,
-        number: u64,
-        now: Micros,
-        ground: Ground<'_>,
-        out: &mut Output,
-    ) {
-        let mut next = Some(number);
-        // Each change leads up to a root or down to its members: twice round is more than enough.
-        for _ in 0..limits::INCIDENTS * 2 {
-            let Some(number) = next else { return };
-            self.pending.remove(&number);
-            let before = self.entries.get(&number).and_then(|entry| entry.parent);
-            self.settle_one(number, now, ground, out);
-            let after = self.entries.get(&number).and_then(|entry| entry.parent);
-            for parent in before.into_iter().chain(after.filter(|_| after != before)) {
-                self.follow(parent, now);
-            }
-            next = self.pending.pop_first();
-        }
-        self.pending.clear();
-    }
-
-    /// Brings one entry to where it stands now, tells what changed, and sets its next timer.
-    fn settle_one(&mut self, number: u64, now: Micros, ground: Ground<'_>, out: &mut Output) {
-        let Some(number) = self.merge(number, now, ground, out) else { return };
-        self.arrange(number, now, ground);
-        let is_shadowed = self.is_shadowed(number);
-        let waits = self.waits_for_members(number);
-        let heard = self.kubelet_heard;
-        let Some(entry) = self.entries.get_mut(&number) else { return };
-        let settings = &ground.settings.recovery;
-        let climb_due = entry.climb(now, ground.world, settings);
-        if waits && entry.rung >= TOP {
-            entry.rung = TOP - 1;
-            entry.proof.truncate(usize::from(TOP - 1));
-        }
-        entry.coverage = entry.covered(&self.blind, now);
-        let mut dues: Vec<Micros> = climb_due.into_iter().collect();
-        if entry.opened.is_none() {
-            let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
-            let has_pods = entry.node_key.is_none();
-            if entry.is_healed() || (is_gone && has_pods) {
-                self.remove(number);
-                return;
-            }
-            if is_shadowed || !can_open(entry) {
-                // It waits for a better judgement, and is forgotten with the silent ones.
-                dues.push(now.saturating_add(time::micros(settings.stale_after)));
-                if now.saturating_sub(entry.failed) >= time::micros(settings.stale_after) {
-                    self.remove(number);
-                    return;
-                }
-            } else {
-                let opens = entry.opens_at(settings, ground.world);
-                if opens <= now {
-                    entry.opened = Some(now);
-                } else if opens < Micros::MAX {
-                    dues.push(opens);
-                }
-            }
-        }
-        if entry.opened.is_some() {
-            let was_resolved = entry.state == State::Resolved;
-            entry.advance(now, settings, heard);
-            if entry.state == State::Resolved && !was_resolved {
-                entry.fixed_by = fixed_by(entry, ground);
-            }
-            let is_heard_of = entry.is_live() && entry.state != State::Stale;
-            if is_heard_of {
-                // One that flaps in silence waits for the end of its window, not for the next moment.
-                dues.push(entry.silent_at(settings, heard));
-            }
-            let flap_end = entry.failed.saturating_add(time::micros(settings.flap_window));
-            if entry.state == State::Flapping && flap_end > now {
-                dues.push(flap_end);
-            }
-            if let Some(ended) = entry.ended {
-                let forget = ended.saturating_add(time::micros(settings.flap_window));
-                if forget <= now {
-                    self.remove(number);
-                    return;
-                }
-                dues.push(forget);
-            }
-            tell(entry, now, ground, out);
-            if is_heard_of {
-                dues.push(entry.announced.saturating_add(time::micros(settings.announce_every)));
-            }
-            self.expect(number, now);
-        }
-        self.set_due(number, dues.into_iter().filter(|due| *due > now).min());
-    }
-
-    fn set_due(&mut self, number: u64, due: Option<Micros>) {
-        let Some(entry) = self.entries.get_mut(&number) else { return };
-        if let Some(before) = entry.due {
-            self.dues.remove(&(before, number));
-        }
-        entry.due = due;
-        if let Some(due) = due {
-            self.dues.insert((due, number));
-        }
-        self.changed.insert(number);
-    }
-
-    /// As if time went on until everything that is known was told: what failed and was not proven
-    /// healed is shown.
-    pub(super) fn finish(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
-        let numbers: Vec<u64> = self.entries.keys().copied().collect();
-        for number in numbers {
-            let is_failing = self
-                .entries
-                .get(&number)
-                .is_some_and(|entry| entry.is_live() && entry.rung == 0 && !entry.is_ending());
-            if is_failing {
-                self.judge(number, ground);
-            }
-            if let Some(entry) = self.entries.get_mut(&number)
-                && entry.opened.is_none()
-                && can_open(entry)
-            {
-                let settings = &ground.settings.recovery;
-                entry.climb(now, ground.world, settings);
-                let is_slow_start = entry.family == Family::Ready;
-                if !entry.is_healed() && !is_slow_start {
-                    entry.opened = Some(now);
-                }
-            }
-            self.settle(number, now, ground, out);
-        }
-        out.incidents.extend(self.present(ground.world));
-    }
-
     pub(super) fn changes(&mut self, sink: &mut dyn FnMut(u64, Option<&Entry>)) {
         for number in std::mem::take(&mut self.changed) {
             sink(number, self.entries.get(&number));
@@ -382,33 +245,6 @@ impl Incidents {
         self.changed.remove(&number);
     }
 }
-
-impl Incidents {
-    /// It only follows from something else that the same pod waits for, which is told.
-    fn is_shadowed(&self, number: u64) -> bool {
-        let Some(entry) = self.entries.get(&number) else { return false };
-        entry.judgement.rank == catalogue::Role::Symptom
-            && self.entries.iter().any(|(other, it)| {
-                *other != number
-                    && it.is_live()
-                    && it.judgement.rank == catalogue::Role::Cause
-                    && it
-                        .members
-                        .iter()
-                        .any(|member| entry.members.iter().any(|my| my.key == member.key))
-            })
-    }
-}
-
-/// It may be told at all: not a wrapper, not a symptom of something that is told anyway, not what is
-/// explained only when asked.
-pub(super) fn can_open(entry: &Entry) -> bool {
-    let is_told = entry.node_key.as_deref().is_none_or(|key| key == silence::KUBELET)
-        || fault::is_promoted(entry);
-    entry.judgement.rank != catalogue::Role::Benign
-        && (is_told || entry.judgement.cause.id != judging::UNCLASSIFIED)
-}
-
 impl Trigger {
     /// The text that is judged.
     pub(super) fn message(&self) -> &str {

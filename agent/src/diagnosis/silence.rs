@@ -1,15 +1,22 @@
 //! Failures that no line tells (M6, R95): pods assigned here that come no further, and a kubelet
 //! that stops writing while the rest goes on. Says what is known and since when; never guesses why.
 
+mod kubelet;
+mod stage;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::{
+    kubelet::talks_every,
+    stage::{Stage, stage},
+};
 use super::{
     Output, identity,
     incident::{Entry, Member, Trigger},
     incidents::{Ground, Incidents},
     judging,
     key::{self, Family},
-    recovery::{Ladder, Proven, Sign, quote},
+    recovery::Ladder,
     world::{
         PodKey, PodState, World,
         moment::{Moment, MomentKind},
@@ -17,10 +24,9 @@ use super::{
     },
 };
 use crate::{
-    fact::{self, Role},
     incident::{Evidence, Next},
     limits,
-    observation::{self, WriterComponent, time},
+    observation::{WriterComponent, time},
     source::Micros,
 };
 
@@ -63,16 +69,6 @@ pub(super) struct Heard {
     /// When the kubelet must have written something.
     kubelet_due: Option<Micros>,
 }
-
-/// How far a pod came, and how long that may take.
-#[derive(Debug)]
-struct Stage {
-    since: Micros,
-    legal: Micros,
-    container: Option<String>,
-    text: String,
-}
-
 impl Silence {
     fn set(&mut self, key: &str, due: Option<Micros>) {
         if let Some(before) = self.due_of.remove(key) {
@@ -108,34 +104,6 @@ impl Incidents {
             heard.kubelet_due.get_or_insert(now);
         }
     }
-
-    /// The kubelet wrote something: what is open because it did not is on its way back.
-    pub(super) fn spoke(
-        &mut self,
-        now: Micros,
-        seen: &observation::Observation,
-        ground: Ground<'_>,
-        out: &mut Output,
-    ) {
-        if seen.writer.component != WriterComponent::Kubelet {
-            return;
-        }
-        let silent = self
-            .entries
-            .iter()
-            .find(|(_, entry)| entry.node_key.as_deref() == Some(KUBELET) && entry.is_live());
-        let Some((&number, _)) = silent else { return };
-        let text = recovery_text(seen);
-        let Some(entry) = self.entries.get_mut(&number) else { return };
-        let is_first = entry.members.iter().all(|it| !it.signs.contains_key(&Sign::RuntimeReady));
-        if is_first {
-            entry.sign(None, Sign::RuntimeReady, &Proven { at: now, text });
-            self.blind.kubelet_spoke(seen.at);
-            self.blind_changed = true;
-            self.settle(number, now, ground, out);
-        }
-    }
-
     /// Something happened to the pod: it may take its time again.
     pub(super) fn watch(&mut self, key: &PodKey, world: &World) {
         let first = self.silence.heard.first;
@@ -235,91 +203,6 @@ impl Incidents {
             self.settle(number, now, ground, out);
         }
     }
-
-    /// The kubelet should have written by now. It is silent only where others are not.
-    fn kubelet_is_due(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
-        let node = &ground.world.node;
-        let heard = self.kubelet_heard;
-        let at = |it: Option<&Evidence>| it.and_then(|it| it.at);
-        let ended = at(node.kubelet_ended.as_ref());
-        let ended = ended.filter(|ended| at(node.kubelet_started.as_ref()) < Some(*ended));
-        let quiet = self.entries.values().filter_map(talks_every).min();
-        let quiet = if ended.is_some() { Some(legal::STOPPED) } else { quiet };
-        let Some(quiet) = quiet else {
-            self.silence.heard.kubelet_due = None;
-            return;
-        };
-        let due = heard.saturating_add(quiet);
-        let is_open = self.entries.values().any(|entry| {
-            entry.node_key.as_deref() == Some(KUBELET) && entry.is_live() && entry.rung == 0
-        });
-        // Where nobody writes, the journal may be what is silent: look again.
-        let others = self.silence.heard.others > heard.saturating_add(SECOND);
-        if due > now || is_open || !(others || ended.is_some()) {
-            // Whoever writes next asks again.
-            self.silence.heard.kubelet_due = (due > now).then_some(due);
-            return;
-        }
-        self.silence.heard.kubelet_due = None;
-        self.kubelet_is_silent(now, heard, ended, ground, out);
-    }
-
-    fn kubelet_is_silent(
-        &mut self,
-        now: Micros,
-        heard: Micros,
-        ended: Option<Micros>,
-        ground: Ground<'_>,
-        out: &mut Output,
-    ) {
-        let since = time::utc(heard);
-        let text = match ended {
-            Some(ended) => format!(
-                "the kubelet ended at {} and did not come back: no line from it since {since}",
-                time::utc(ended)
-            ),
-            None => format!(
-                "no line from the kubelet since {since}, although it should try failed pods \
-                 again; the container runtime goes on"
-            ),
-        };
-        let loss = self.blind.kubelet_silent(heard);
-        self.blind_changed = true;
-        let mut loss_texts = self.blind.texts(heard);
-        loss_texts.retain(|known| *known != loss);
-        for (number, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.is_live()) {
-            if entry.loss.len() < limits::INCIDENT_LIST {
-                entry.loss.push(loss.clone());
-                self.changed.insert(*number);
-                self.pending.insert(*number);
-            }
-        }
-        let evidence = quote::told("silence", &text, heard);
-        let mut entry = Entry {
-            id: identity::incident(&ground.settings.node, "node|kubelet", &since),
-            family: Family::Node,
-            node_key: Some(KUBELET.to_owned()),
-            members: vec![Member { failed: now, last_seen: heard, ..Member::default() }],
-            first_seen: heard,
-            last_seen: heard,
-            began: now,
-            failed: now,
-            lines: 1,
-            announced: now,
-            loss: loss_texts,
-            ..Entry::new(Ladder::NodeRuntime, trigger(PodKey::default(), heard, &evidence))
-        };
-        known(&mut entry, &text, evidence, "the kubelet writes again and starts a container");
-        entry.judgement.of_node = true;
-        entry.judgement.next = vec![Next {
-            what: "See whether the kubelet runs and what it waits for".to_owned(),
-            command: Some("systemctl status kubelet --no-pager".to_owned()),
-            risk: None,
-        }];
-        if let Some(number) = self.add(entry) {
-            self.settle(number, now, ground, out);
-        }
-    }
 }
 
 /// A judgement of what is known, without a cause.
@@ -335,108 +218,4 @@ fn trigger(key: PodKey, at: Micros, evidence: &Evidence) -> Trigger {
     let what = MomentKind::PodAdded;
     let moment = Moment { at, pod, container: None, what, evidence: evidence.clone() };
     Trigger { attempt: None, moment: Some(moment) }
-}
-
-fn recovery_text(seen: &observation::Observation) -> String {
-    quote(&quote::line(seen))
-}
-
-/// How far the pod came; `None` where nothing is expected of it.
-fn stage(world: &World, key: &PodKey, pod: &PodState, first: Option<Micros>) -> Option<Stage> {
-    let is_over = pod.is_ending() || pod.succeeded || pod.refused.is_some() || pod.ran.is_some();
-    // What failed once is told by its failures.
-    if is_over || !pod.failures.is_empty() {
-        return None;
-    }
-    let added = pod.added?;
-    let spec = world.spec(key);
-    let heard = |at: Micros| at.max(first.unwrap_or(at));
-    let mut running = pod.containers.iter().filter(|(_, container)| container.is_running());
-    if let Some((name, container)) = running.next() {
-        let role = spec.and_then(|spec| spec.container(name)).map(|known| known.role);
-        let started = container.newest().and_then(|newest| newest.started)?;
-        let is_init = role == Some(Role::Init) && running.next().is_none();
-        return is_init.then(|| Stage {
-            since: heard(started),
-            legal: legal::INIT,
-            container: Some(name.clone()),
-            text: format!(
-                "init container {name} runs since {}; nothing after it starts before it ends",
-                time::utc(started)
-            ),
-        });
-    }
-    let newest = pod
-        .containers
-        .values()
-        .filter_map(|container| container.newest())
-        .flat_map(|it| [it.created, it.ended])
-        .flatten()
-        .max();
-    let sandbox = pod.sandbox().and_then(|sandbox| sandbox.created);
-    let since = [Some(added), sandbox, newest].into_iter().flatten().max()?;
-    if let Some((image, began)) = pull(world, spec, pod) {
-        return Some(Stage {
-            since: heard(began.max(since)),
-            legal: legal::PULL,
-            container: None,
-            text: format!("the pull of {image} runs since {}", time::utc(began)),
-        });
-    }
-    let since_text = time::utc(heard(since));
-    let (legal, text) = if newest.is_some() {
-        (legal::NO_CONTAINER, format!("no container runs, and nothing says why since {since_text}"))
-    } else if sandbox.is_some() {
-        (legal::NO_CONTAINER, format!("it has a sandbox, and no container since {since_text}"))
-    } else {
-        let text = format!("assigned to this node, and no sandbox and no error since {since_text}");
-        (legal::NO_SANDBOX, text)
-    };
-    Some(Stage { since: heard(since), legal, container: None, text })
-}
-
-/// A pull of one of its images that runs.
-fn pull<'a>(
-    world: &'a World,
-    spec: Option<&'a fact::Pod>,
-    pod: &PodState,
-) -> Option<(&'a str, Micros)> {
-    let waiting = spec?.containers.iter().filter(|it| pod.container(&it.name).is_none());
-    let mut images = waiting.filter_map(|container| container.image.as_deref());
-    images.find_map(|image| {
-        let began = world.node.pulls.iter().find(|(name, _)| is_same_image(name, image))?.1;
-        Some((image, *began))
-    })
-}
-
-/// `nginx` is `docker.io/library/nginx:latest`.
-fn is_same_image(full: &str, named: &str) -> bool {
-    let bare = |name: &str| {
-        let name = name.strip_prefix("docker.io/").unwrap_or(name);
-        let name = name.strip_prefix("library/").unwrap_or(name);
-        name.strip_suffix(":latest").unwrap_or(name).to_owned()
-    };
-    full == named || bare(full) == bare(named)
-}
-
-/// How long the kubelet may stay silent while this fails (about twice what 4.5 allows).
-fn talks_every(entry: &Entry) -> Option<Micros> {
-    let is_told = entry.opened.is_some() && entry.is_live() && entry.rung == 0;
-    let is_failing = entry.members.iter().any(|member| {
-        !member.gone && !member.ending && member.signs.is_empty() && !member.key.is_empty()
-    });
-    if !is_told || !is_failing {
-        return None;
-    }
-    let seconds = match entry.family {
-        Family::Image | Family::Config | Family::Run => 180,
-        Family::Volume => 280,
-        Family::Sandbox if entry.step.as_deref() == Some("WaitForNetwork") => 60,
-        Family::Sandbox => 510,
-        Family::Terminate => 480,
-        Family::Admission | Family::Eviction | Family::Ready | Family::Silent | Family::Node => {
-            return None;
-        }
-    };
-    Some(seconds * SECOND)
 }

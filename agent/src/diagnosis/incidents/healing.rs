@@ -1,7 +1,11 @@
 //! What happens to pods and the node: signs that prove rungs, ends of pods, and the failures that no
 //! line of a failed attempt tells.
 
-use super::{Ground, Incidents, failing::node_key};
+mod node;
+mod signs;
+
+use self::signs::{all_started, passing, progress};
+use super::{Ground, Incidents};
 use crate::{
     diagnosis::{
         Output,
@@ -230,60 +234,6 @@ impl Incidents {
             }
         }
     }
-
-    fn of_node(&mut self, now: Micros, moment: &Moment, ground: Ground<'_>, out: &mut Output) {
-        if let Some(node_key) = node_key(&moment.what) {
-            let (sign, _) = sign_of(&moment.what);
-            if let Some(sign) = sign {
-                for entry in self.entries.values_mut() {
-                    if entry.node_key.as_deref() == Some(&node_key) {
-                        entry.unsign(None, sign);
-                    }
-                }
-            }
-            self.node_word(now, moment, &node_key, ground, out);
-            return;
-        }
-        if moment.what == MomentKind::NodeSaid {
-            let norm = crate::diagnosis::key::norm::norm(&moment.evidence.text);
-            let known = self.pressure_of(&moment.evidence.text);
-            let node_key = known.unwrap_or_else(|| format!("trouble/{norm}"));
-            self.node_word(now, moment, &node_key, ground, out);
-            return;
-        }
-        let (sign, keys) = sign_of(&moment.what);
-        let proven = Proven { at: now, text: quote(&moment.evidence) };
-        if let MomentKind::ImagePulled { image: Some(image) } = &moment.what {
-            for (number, entry) in &mut self.entries {
-                if entry.image.as_ref() == Some(image) && moment.at >= entry.last_seen {
-                    entry.sign(None, Sign::Pulled, &proven);
-                    self.changed.insert(*number);
-                }
-            }
-            self.resettle_all(now, ground, out, |entry| entry.family == Family::Image);
-            return;
-        }
-        let Some(sign) = sign else { return };
-        for entry in self.entries.values_mut() {
-            let is_about = entry
-                .node_key
-                .as_deref()
-                .is_some_and(|key| keys.iter().any(|prefix| key.starts_with(prefix)));
-            let is_evicted = sign == Sign::PressureGone && entry.family == Family::Eviction;
-            if (is_about || is_evicted) && moment.at >= entry.last_seen {
-                entry.sign(None, sign, &proven);
-            }
-        }
-        self.resettle_node(now, ground, out);
-    }
-
-    /// What else the eviction manager says belongs to the pressure that it fights.
-    fn pressure_of(&self, text: &str) -> Option<String> {
-        let keys = self.entries.values().filter(|entry| entry.is_live());
-        let mut keys = keys.filter_map(|entry| entry.node_key.clone());
-        text.starts_with("Eviction manager").then(|| keys.find(|it| it.starts_with("pressure/")))?
-    }
-
     fn each_of(&mut self, key: &PodKey, mut change: impl FnMut(&mut Entry)) {
         for number in self.by_pod.get(&key.0).into_iter().flatten() {
             if let Some(entry) = self.entries.get_mut(number) {
@@ -322,109 +272,5 @@ impl Incidents {
         for number in numbers {
             self.settle(number, now, ground, out);
         }
-    }
-}
-
-/// What brings a pod or container further.
-fn progress(entry: &mut Entry, key: &PodKey, moment: &Moment, proven: &Proven) {
-    let me = Some((key, moment.container.as_deref()));
-    let whole = Some((key, None));
-    match &moment.what {
-        MomentKind::ImagePulled { image } if agree(entry.image.as_ref(), image.as_ref()) => {
-            entry.sign(whole, Sign::Pulled, proven);
-        }
-        MomentKind::Mounted { volume } if agree(entry.volume.as_ref(), volume.as_ref()) => {
-            entry.sign(whole, Sign::Mounted, proven);
-        }
-        MomentKind::SandboxCreated => {
-            entry.sign(whole, Sign::Sandbox, proven);
-        }
-        MomentKind::ContainerCreated { .. } => {
-            entry.sign(me, Sign::Created, proven);
-        }
-        MomentKind::ContainerStarted { .. } => {
-            entry.unsign(me, Sign::Completed);
-            let of_container = entry.family.is_of_container();
-            entry.sign(if of_container { me } else { whole }, Sign::Started, proven);
-        }
-        MomentKind::Ready(true) | MomentKind::Started(true) => {
-            entry.sign(me, Sign::Ready, proven);
-        }
-        MomentKind::Ready(false) => entry.unsign(me, Sign::Ready),
-        _ => {}
-    }
-}
-
-/// What ends a pod, or what is left of one.
-fn passing(entry: &mut Entry, key: &PodKey, moment: &Moment, proven: &Proven) {
-    let whole = Some((key, None));
-    let is_of_end = entry.family == Family::Terminate;
-    match &moment.what {
-        MomentKind::SandboxStopped => {
-            entry.unsign(whole, Sign::Sandbox);
-            if is_of_end {
-                entry.sign(whole, Sign::Ended, proven);
-            }
-        }
-        MomentKind::SandboxRemoved if is_of_end => {
-            entry.sign(whole, Sign::SandboxRemoved, proven);
-        }
-        MomentKind::Cleaned | MomentKind::PodGone if is_of_end => {
-            entry.sign(whole, Sign::Gone, proven);
-        }
-        MomentKind::PodDeleting => {
-            for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
-                member.ending = true;
-            }
-        }
-        MomentKind::PodGone => {
-            for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
-                member.gone = true;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// All containers of the pod run, as far as its specification or, without one, its own past tells.
-fn all_started(key: &PodKey, moment: &Moment, ground: Ground<'_>) -> bool {
-    match moment.what {
-        MomentKind::PodRan => return true,
-        MomentKind::ContainerStarted { .. } | MomentKind::ContainerSeenRunning { .. } => {}
-        _ => return false,
-    }
-    let Some(pod) = ground.world.pod(key) else { return false };
-    let runs = |name: &str| {
-        pod.container(name).is_some_and(|container| {
-            container.is_running()
-                || container.newest().is_some_and(|newest| newest.exit_code == Some(0))
-        })
-    };
-    match ground.world.spec(key) {
-        Some(spec) => spec
-            .containers
-            .iter()
-            .filter(|container| container.role != crate::fact::Role::Ephemeral)
-            .all(|container| runs(&container.name)),
-        None => pod.containers.keys().all(|name| runs(name)),
-    }
-}
-
-/// Neither is known to be another.
-fn agree(mine: Option<&String>, theirs: Option<&String>) -> bool {
-    mine.is_none() || theirs.is_none() || mine == theirs
-}
-
-/// The sign that a switch of the node gives or takes, and the keys of the entries it is about.
-fn sign_of(what: &MomentKind) -> (Option<Sign>, &'static [&'static str]) {
-    match what {
-        MomentKind::NetworkReady(_) => (Some(Sign::NetworkReady), &["network"]),
-        MomentKind::RuntimeReady(_) | MomentKind::Paused(_) | MomentKind::PlegHealthy(_) => {
-            (Some(Sign::RuntimeReady), &["runtime", "paused", "pleg", "trouble"])
-        }
-        MomentKind::RuntimeStarted => (Some(Sign::RuntimeReady), &["runtime"]),
-        MomentKind::Pressure { .. } => (Some(Sign::PressureGone), &["pressure"]),
-        MomentKind::ApiReachable(_) => (Some(Sign::ApiReachable), &["api"]),
-        _ => (None, &[]),
     }
 }

@@ -1,0 +1,88 @@
+//! What happens to the node as a whole: words that something is wrong with it, and signs that it is
+//! well again.
+
+use super::super::{Ground, Incidents, failing::node_key};
+use crate::{
+    diagnosis::{
+        Output,
+        key::{self, Family},
+        recovery::{Proven, Sign, quote},
+        world::moment::{Moment, MomentKind},
+    },
+    source::Micros,
+};
+
+impl Incidents {
+    pub(super) fn of_node(
+        &mut self,
+        now: Micros,
+        moment: &Moment,
+        ground: Ground<'_>,
+        out: &mut Output,
+    ) {
+        if let Some(node_key) = node_key(&moment.what) {
+            let (sign, _) = sign_of(&moment.what);
+            if let Some(sign) = sign {
+                for entry in self.entries.values_mut() {
+                    if entry.node_key.as_deref() == Some(&node_key) {
+                        entry.unsign(None, sign);
+                    }
+                }
+            }
+            self.node_word(now, moment, &node_key, ground, out);
+            return;
+        }
+        if moment.what == MomentKind::NodeSaid {
+            let norm = key::norm::norm(&moment.evidence.text);
+            let known = self.pressure_of(&moment.evidence.text);
+            let node_key = known.unwrap_or_else(|| format!("trouble/{norm}"));
+            self.node_word(now, moment, &node_key, ground, out);
+            return;
+        }
+        let (sign, keys) = sign_of(&moment.what);
+        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        if let MomentKind::ImagePulled { image: Some(image) } = &moment.what {
+            for (number, entry) in &mut self.entries {
+                if entry.image.as_ref() == Some(image) && moment.at >= entry.last_seen {
+                    entry.sign(None, Sign::Pulled, &proven);
+                    self.changed.insert(*number);
+                }
+            }
+            self.resettle_all(now, ground, out, |entry| entry.family == Family::Image);
+            return;
+        }
+        let Some(sign) = sign else { return };
+        for entry in self.entries.values_mut() {
+            let is_about = entry
+                .node_key
+                .as_deref()
+                .is_some_and(|key| keys.iter().any(|prefix| key.starts_with(prefix)));
+            let is_evicted = sign == Sign::PressureGone && entry.family == Family::Eviction;
+            if (is_about || is_evicted) && moment.at >= entry.last_seen {
+                entry.sign(None, sign, &proven);
+            }
+        }
+        self.resettle_node(now, ground, out);
+    }
+
+    /// What else the eviction manager says belongs to the pressure that it fights.
+    fn pressure_of(&self, text: &str) -> Option<String> {
+        let keys = self.entries.values().filter(|entry| entry.is_live());
+        let mut keys = keys.filter_map(|entry| entry.node_key.clone());
+        text.starts_with("Eviction manager").then(|| keys.find(|it| it.starts_with("pressure/")))?
+    }
+}
+
+/// The sign that a switch of the node gives or takes, and the keys of the entries it is about.
+fn sign_of(what: &MomentKind) -> (Option<Sign>, &'static [&'static str]) {
+    match what {
+        MomentKind::NetworkReady(_) => (Some(Sign::NetworkReady), &["network"]),
+        MomentKind::RuntimeReady(_) | MomentKind::Paused(_) | MomentKind::PlegHealthy(_) => {
+            (Some(Sign::RuntimeReady), &["runtime", "paused", "pleg", "trouble"])
+        }
+        MomentKind::RuntimeStarted => (Some(Sign::RuntimeReady), &["runtime"]),
+        MomentKind::Pressure { .. } => (Some(Sign::PressureGone), &["pressure"]),
+        MomentKind::ApiReachable(_) => (Some(Sign::ApiReachable), &["api"]),
+        _ => (None, &[]),
+    }
+}
