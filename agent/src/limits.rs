@@ -491,3 +491,6 @@ pub const BUNDLE_READ: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// One file of a bundle that is read: more is none of ours.
 pub const BUNDLE_MEMBER_BYTES: usize = 64 << 20;
+
+/// os-release(5) has a few lines.
+pub const OS_RELEASE_BYTES: u64 = 16 << 10;

@@ -6,6 +6,7 @@ mod checker;
 mod cni;
 mod config;
 mod disk;
+pub mod kind;
 pub mod last_words;
 pub mod listing;
 mod mounts;

@@ -13,6 +13,7 @@ mod destination;
 mod evidence;
 mod folder;
 mod here;
+mod kind;
 
 /// What the agent could read here, one line per requirement with its fix.
 ///
@@ -105,6 +106,7 @@ pub(super) fn run(arguments: &Check) -> ExitCode {
 
 fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.push(kind::look(&loaded.config));
     findings.push(folder::look(&loaded.config.state));
     if loaded.config.journal.enabled {
         let report = journal::probe::probe(&journal::Config::from(&loaded.config.journal));
