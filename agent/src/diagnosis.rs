@@ -163,10 +163,11 @@ impl Diagnosis {
             // A tick says nothing that the next line would not say as well, and lines of its moment
             // may still be on their way: it fires and moves nothing.
             Input::Tick => self.fire_until(self.clock.engine_time(at), out),
-            Input::End => {
+            Input::End | Input::Asked => {
+                let is_asked = matches!(input, Input::Asked);
                 self.advance(at, out);
                 self.meta_changed = true;
-                self.finish(out);
+                self.finish(is_asked, out);
             }
         }
     }
@@ -368,7 +369,7 @@ impl Diagnosis {
     }
 
     /// As if time went on until nothing is held; then every count is told.
-    fn finish(&mut self, out: &mut Output) {
+    fn finish(&mut self, is_asked: bool, out: &mut Output) {
         while let Some(due) = self.collapse.next_due() {
             // Windows that end before that end as they would have.
             while let Some(window) = self.counting.next_due().filter(|window| *window < due) {
@@ -381,7 +382,7 @@ impl Diagnosis {
         }
         let now = self.clock.now();
         let ground = ground!(self);
-        self.incidents.finish(now, ground, out);
+        self.incidents.finish((now, is_asked), ground, out);
         for summary in self.counting.finish() {
             self.summarise(&summary, out);
         }

@@ -401,6 +401,10 @@ pub const WORLD_CONTAINERS: usize = 32;
 /// Instances of one container: the running one, the one that failed, and some to compare with.
 pub const WORLD_INSTANCES: usize = 6;
 
+/// Lines about instances of which nothing has told yet whose they are: some for each of a node's
+/// worst minute.
+pub const WORLD_UNOWNED: usize = 64;
+
 /// Sandboxes of one pod, each with what became of it.
 pub const WORLD_SANDBOXES: usize = 4;
 

@@ -95,7 +95,9 @@ fn after_end(seat: &Seat<'_>) -> Option<(Micros, String)> {
     let policy = seat.spec.and_then(|spec| spec.restart_policy.as_deref());
     let code = seat.instance.and_then(|it| it.exit_code);
     let is_native = seat.role() == Some(crate::fact::Role::NativeSidecar);
+    let phase = seat.spec.and_then(|spec| spec.phase.as_deref());
     let is_final = match policy {
+        _ if matches!(phase, Some("Succeeded" | "Failed")) => true,
         Some("Never") => !is_native,
         Some("OnFailure") => code == Some(0) && !is_native,
         _ => false,

@@ -139,6 +139,8 @@ impl Case {
             MomentKind::NodeShutdown => ("NodeShutdown", None),
             MomentKind::NodeReady(false) | MomentKind::Booted => ("Node", None),
             MomentKind::NodeSaid => (step_of_node(text), None),
+            // What runs and does not end holds up what starts after it.
+            MomentKind::NoProgress if moment.container.is_some() => ("StartContainer", None),
             _ => return None,
         };
         let pod = moment.pod.as_ref().and_then(|key| world.pod(key));
@@ -329,6 +331,11 @@ impl<'a> Seat<'a> {
                     say(&text, TextFrom::Event, &event.evidence);
                 }
             }
+        }
+        let of_end = ["KillContainer", "KillPodSandbox", "TerminatePod"];
+        let hangs = self.pod.and_then(|pod| pod.hangs.as_ref());
+        if let Some(evidence) = hangs.filter(|_| of_end.contains(&case.step.as_str())) {
+            say(&evidence.text, TextFrom::Companion, evidence);
         }
         self.said_of_node(&mut say);
         texts

@@ -25,6 +25,9 @@ pub enum Input {
     Tick,
     /// The input is over: everything pending is concluded.
     End,
+    /// The same where somebody asks what the input shows, as of a paste: what only waits for time
+    /// to open is told as possible, and what is harmless is told as that.
+    Asked,
 }
 
 /// One check of the node, as `podwhy.node_check` tells it.

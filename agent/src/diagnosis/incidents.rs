@@ -2,8 +2,10 @@
 //! tells each change once, keeps the bound, survives restarts. Owns no rule of a single incident
 //! (`incident`), of causes (`cause`) or of proof (`recovery`).
 
+mod asked;
 mod failing;
 mod healing;
+mod inside;
 mod settling;
 mod telling;
 mod twins;
@@ -120,7 +122,7 @@ impl Incidents {
         self.changed.insert(number);
     }
 
-    fn remove(&mut self, number: u64) -> Option<Entry> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
         for member in &entry.members {
             if let Some(numbers) = self.by_pod.get_mut(&member.key) {

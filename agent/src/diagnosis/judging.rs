@@ -1,6 +1,8 @@
 //! Asks `cause` what an entry comes from, and keeps the first evidence of a cause that stays.
 
-use super::{case::Case, cause, incident::Entry, incidents::Ground, judgement::Judgement};
+use super::{
+    case::Case, cause, incident::Entry, incidents::Ground, judgement::Judgement, world::MomentKind,
+};
 use crate::{
     catalogue::Role,
     incident::{Cause, Confidence},
@@ -37,6 +39,11 @@ pub(super) fn judge(entry: &mut Entry, ground: Ground<'_>) {
     let Some(mut case) = case else { return };
     case.around.is_incomplete = (!entry.loss.is_empty()).then_some(true);
     let judged = cause::judge(ground.catalogue, ground.world, &case);
+    // That nothing happened says more than that nothing is known of why.
+    let is_silence = moment.is_some_and(|moment| moment.what == MomentKind::NoProgress);
+    if is_silence && judged.cause.id == UNCLASSIFIED {
+        return;
+    }
     // What the node's fault does to its pods is not what the fault comes from.
     let is_effect = |cause: &Cause| cause.class == "eviction" && entry.node_key.is_some();
     if is_effect(&judged.cause) && entry.judgement.cause.class == "node" {

@@ -45,6 +45,8 @@ pub(super) enum Family {
     Silent,
     /// The node as a whole.
     Node,
+    /// A process of it was killed for memory, and it runs on.
+    Inside,
 }
 
 /// Reasons that only say that the kubelet waits: they open nothing beside what they wait for.
@@ -86,7 +88,7 @@ impl Family {
 
     /// It is about one container of the pod.
     pub(super) const fn is_of_container(self) -> bool {
-        matches!(self, Self::Image | Self::Config | Self::Run | Self::Ready)
+        matches!(self, Self::Image | Self::Config | Self::Run | Self::Ready | Self::Inside)
     }
 
     /// The word that goes into keys.
@@ -103,6 +105,7 @@ impl Family {
             Self::Ready => "ready",
             Self::Silent => "silent",
             Self::Node => "node",
+            Self::Inside => "inside",
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Ladder {
     /// A fault of the node that only its members show.
     NodeMembers,
     NodeOther,
+    /// A process was killed for memory, its container was not.
+    OomInside,
 }
 
 /// Something seen that can prove a rung.
@@ -109,10 +111,13 @@ enum Need {
     Briefly(Sign),
     /// Nothing failed for `quiet_for` since the sign.
     Quiet(Sign),
+    /// The sign holds for `runs_for`.
+    Stays(Sign),
 }
 
 use Need::{
-    Briefly, Holds, Outlives, OutlivesWithRoom, Quiet, Runs, RunsThrice, Seen, Settles, StaysReady,
+    Briefly, Holds, Outlives, OutlivesWithRoom, Quiet, Runs, RunsThrice, Seen, Settles, Stays,
+    StaysReady,
 };
 
 /// What the evaluation of one member's ladder must know.
@@ -155,6 +160,7 @@ impl Ladder {
             Family::Eviction => Self::Eviction,
             Family::Ready => Self::Readiness,
             Family::Silent => Self::Sandbox,
+            Family::Inside => Self::OomInside,
             Family::Node => Self::of_node(class, cause),
             Family::Run => Self::of_run(class, cause, reason),
         }
@@ -269,6 +275,9 @@ impl Ladder {
                 &[Seen(Sign::MembersPassed)],
                 &[Quiet(Sign::MembersPassed)],
             ],
+            Self::OomInside => {
+                [&[Quiet(Sign::Started)], &[Holds(Sign::Started)], &[Stays(Sign::Started)]]
+            }
             Self::NodeOther => [
                 &[Seen(Sign::AnyStarted)],
                 &[Holds(Sign::AnyStarted)],
@@ -354,6 +363,7 @@ impl Need {
                 lasts(Sign::Ready, probe)
             }
             Self::Holds(sign) => lasts(sign, time::micros(settings.pressure_gone_for)),
+            Self::Stays(sign) => lasts(sign, time::micros(settings.runs_for)),
             Self::Briefly(sign) => lasts(sign, time::micros(settings.quiet_for) / 2),
             Self::Quiet(sign) => {
                 let seen = seen(sign)?;

@@ -16,7 +16,7 @@ use super::{
     incidents::{Ground, Incidents},
     judging,
     key::{self, Family},
-    recovery::Ladder,
+    recovery::{Ladder, length},
     world::{
         PodKey, PodState, World,
         moment::{Moment, MomentKind},
@@ -47,6 +47,8 @@ mod legal {
     pub(super) const PULL: Micros = 600 * SECOND;
     /// Init containers copy data and change schemas: that takes its time.
     pub(super) const INIT: Micros = 1800 * SECOND;
+    /// The same for somebody who asks: nobody asks about a pod that comes along.
+    pub(super) const INIT_ASKED: Micros = 600 * SECOND;
     /// A kubelet that was told to end.
     pub(super) const STOPPED: Micros = 60 * SECOND;
 }
@@ -154,7 +156,7 @@ impl Incidents {
             self.watch(&key, ground.world);
             return;
         }
-        self.pod_is_silent(due, &key, pod, stage, ground, out);
+        let _ = self.pod_is_silent(due, &key, pod, stage, ground, out);
     }
 
     fn pod_is_silent(
@@ -165,7 +167,7 @@ impl Incidents {
         stage: Stage,
         ground: Ground<'_>,
         out: &mut Output,
-    ) {
+    ) -> Option<u64> {
         let evidence = quote::told("silence", &stage.text, stage.since);
         let text = format!("{}|silent|{}", key.0, stage.container.as_deref().unwrap_or_default());
         let mut entry = Entry {
@@ -188,7 +190,10 @@ impl Incidents {
             lines: 1,
             announced: now,
             loss: self.blind.texts(stage.since),
-            ..Entry::new(Ladder::Sandbox, trigger(key.clone(), stage.since, &evidence))
+            ..Entry::new(
+                Ladder::Sandbox,
+                trigger((key.clone(), stage.container), stage.since, &evidence),
+            )
         };
         known(&mut entry, &stage.text, evidence, "the pod comes further: a container of it starts");
         let (space, name) = (pod.pod.namespace.as_deref(), pod.pod.name.as_deref());
@@ -199,8 +204,37 @@ impl Incidents {
                 risk: None,
             }];
         }
-        if let Some(number) = self.add(entry) {
-            self.settle(number, now, ground, out);
+        let number = self.add(entry)?;
+        // Of an init container that runs, its role and its pod tell more than that.
+        self.judge(number, ground);
+        self.settle(number, now, ground, out);
+        Some(number)
+    }
+
+    /// Init containers that run for long, for somebody who asks before the agent would tell.
+    pub(super) fn ask_silent(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
+        let first = self.silence.heard.first;
+        let watched: Vec<String> = self.silence.due_of.keys().cloned().collect();
+        for key in watched {
+            if self.by_pod.get(&key).is_some_and(|numbers| !numbers.is_empty()) {
+                continue;
+            }
+            let key = PodKey(key);
+            let Some(pod) = ground.world.pod(&key) else { continue };
+            let Some(stage) = stage(ground.world, &key, pod, first) else { continue };
+            let runs = now.saturating_sub(stage.since);
+            if stage.container.is_none() || runs < legal::INIT_ASKED {
+                continue;
+            }
+            let number = self.pod_is_silent(now, &key, pod, stage, ground, out);
+            if let Some(entry) = number.and_then(|number| self.entries.get_mut(&number)) {
+                entry.note = Some(format!(
+                    "it runs for {} where the log ends: what init containers do can take long, so \
+                     the agent waits {} before it tells of one",
+                    length(runs),
+                    length(legal::INIT)
+                ));
+            }
         }
     }
 }
@@ -213,9 +247,9 @@ fn known(entry: &mut Entry, text: &str, evidence: Evidence, clears_when: &str) {
     entry.fingerprint = key::fingerprint(&entry.judgement, entry.family, judging::UNCLASSIFIED);
 }
 
-fn trigger(key: PodKey, at: Micros, evidence: &Evidence) -> Trigger {
+fn trigger((key, container): (PodKey, Option<String>), at: Micros, evidence: &Evidence) -> Trigger {
     let pod = Some(key).filter(|key| !key.0.is_empty());
-    let what = MomentKind::PodAdded;
-    let moment = Moment { at, pod, container: None, what, evidence: evidence.clone() };
+    let moment =
+        Moment { at, pod, container, what: MomentKind::NoProgress, evidence: evidence.clone() };
     Trigger { attempt: None, moment: Some(moment) }
 }

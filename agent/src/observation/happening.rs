@@ -145,6 +145,10 @@ pub enum Happening {
     UnitFailed,
     /// A line about the node that has no word of its own: its text is matched against the causes.
     NodeLine,
+    /// A Kubernetes Event in the kubelet's log (`reason`, `detail`).
+    EventTold,
+    /// A pod that is to go has containers of which the runtime does not say that they ended.
+    ContainersHang,
 }
 
 impl Happening {
@@ -181,6 +185,8 @@ impl Happening {
             What::UnmountSucceeded => Self::VolumeUnmounted,
             What::OrphanCleaned => Self::OrphanCleaned,
             What::OrphanedPod => Self::OrphanedPod,
+            What::KubernetesEvent => Self::EventTold,
+            What::ContainersNotExited => Self::ContainersHang,
             _ => return None,
         })
     }

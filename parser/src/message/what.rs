@@ -266,6 +266,8 @@ pub enum What {
     TopologyAdmit,
     /// A Kubernetes Event, whole in one line (V3).
     KubernetesEvent,
+    /// A pod that is to go has containers of which the runtime does not say that they ended (V4).
+    ContainersNotExited,
     /// The kubelet starts: back-offs and probes begin afresh.
     KubeletStarting,
     /// `panic: …`, `fatal error: …`, or one that was caught.

@@ -10,6 +10,7 @@ use crate::{
     command::explain::{self, Explained, NamedInput, Options},
     fact::{Dated, Fact, Instance, LastWords, PodRef},
     incident::Incident,
+    source::Micros,
 };
 
 /// How one example went.
@@ -132,8 +133,24 @@ fn explained(example: &Example, all: &Arc<Catalogue>) -> Explained {
 fn inputs(example: &Example, words: Option<&str>) -> Vec<NamedInput> {
     let parts =
         [Some(example.lines.as_str()), example.pod.as_deref(), example.facts.as_deref(), words];
-    let parts = parts.into_iter().flatten().filter(|text| !text.trim().is_empty());
-    parts.map(|text| NamedInput::text("example", text)).collect()
+    let parts: Vec<&str> = parts.into_iter().flatten().filter(|it| !it.trim().is_empty()).collect();
+    // Lines that say no year are of the year that something else in the example says.
+    let written = parts.iter().filter_map(|text| newest(text)).max();
+    let written = written.map(|at| at.saturating_add(DAY));
+    parts
+        .into_iter()
+        .map(|text| NamedInput { written, ..NamedInput::text("example", text) })
+        .collect()
+}
+
+/// Zones are less than this apart.
+const DAY: Micros = 86_400_000_000;
+
+/// The newest instant that a text names in full.
+fn newest(text: &str) -> Option<Micros> {
+    let words = text.split([' ', '\n', '"', '\'', '=', ',']).filter(|word| word.contains('T'));
+    let instants = words.filter_map(|word| word.parse::<jiff::Timestamp>().ok());
+    instants.map(jiff::Timestamp::as_microsecond).max()
 }
 
 /// The last words as a line of a bundle: of the first container that failed.

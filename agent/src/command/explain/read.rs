@@ -360,7 +360,7 @@ impl<'o> Run<'o> {
         }
         let end = self.options.at.or(self.clock);
         if let Some(end) = end {
-            self.feed(end, Input::End);
+            self.feed(end, Input::Asked);
         }
         self.is_clocked |= self.explained.is_dated;
         let mut explained = self.explained;

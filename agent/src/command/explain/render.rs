@@ -120,14 +120,13 @@ const fn rank(incident: &Incident) -> (u8, u8) {
 fn one(page: &mut Page, incident: &Incident, clock: Clock) {
     headline(page, incident, clock);
     let step = [incident.step.as_deref(), incident.reason.as_deref()];
-    let mut step = step.into_iter().flatten().map(plain).collect::<Vec<_>>().join(": ");
-    if let Some(code) = incident.exit_code {
-        let _ = write!(step, ", exit code {code}");
-    }
+    let step = step.into_iter().flatten().map(plain).collect::<Vec<_>>().join(": ");
+    let mut parts: Vec<String> = Some(step).filter(|step| !step.is_empty()).into_iter().collect();
+    parts.extend(incident.exit_code.map(|code| format!("exit code {code}")));
     if incident.attempts > 1 {
-        let _ = write!(step, ", {} attempts", incident.attempts);
+        parts.push(format!("{} attempts", incident.attempts));
     }
-    page.field("step", &step);
+    page.field("step", &parts.join(", "));
     page.field("pods", &pods(incident));
     for link in &incident.chain {
         page.field("because", &plain(link));

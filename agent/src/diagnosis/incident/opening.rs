@@ -52,7 +52,7 @@ impl Entry {
         match self.family {
             // That a container died is worth a word, although it runs again.
             Family::Run if self.deaths > 0 => false,
-            Family::Run | Family::Admission | Family::Eviction => self.rung >= TOP,
+            Family::Run | Family::Admission | Family::Eviction | Family::Inside => self.rung >= TOP,
             _ => self.rung > 0,
         }
     }
@@ -65,6 +65,8 @@ impl Entry {
             Family::Ready => self.began.saturating_add(time::micros(settings.settles_for)),
             Family::Admission | Family::Eviction => self.began,
             Family::Silent => self.began,
+            // Whether the main process lived shows in that its end is not told, where ends are.
+            Family::Inside if !world.node.sees_ends => Micros::MAX,
             // A mount is tried again after 0.5 s, 1 s, 2 s: two attempts mean nothing yet.
             Family::Volume => self.began.saturating_add(after),
             Family::Sandbox | Family::Node if self.is_of_start() => {

@@ -63,6 +63,9 @@ impl Incidents {
             return known.and_then(|number| self.entries.get(&number)).map(|entry| entry.id);
         }
         let container = attempt.container.as_deref().filter(|_| family.is_of_container());
+        if family == Family::Run {
+            self.main_failed(now, &key, container, ground, out);
+        }
         let number = self.place(&key, container, family, attempt);
         let failed = Failure {
             now,

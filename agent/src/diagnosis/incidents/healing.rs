@@ -53,6 +53,7 @@ impl Incidents {
         match &moment.what {
             MomentKind::ContainerEnded { .. } => {
                 self.ended(now, key, moment, ground);
+                self.main_failed(now, key, moment.container.as_deref(), ground, out);
                 if !self.death(now, (key, moment), ground, out) {
                     self.review(now, key, ground, out);
                 }
@@ -67,6 +68,10 @@ impl Incidents {
                 if is_not_ready {
                     word(self, Family::Ready, ["Probe", "Unhealthy"]);
                 }
+                return;
+            }
+            MomentKind::OomKill => {
+                self.killed_inside(now, key, moment, ground, out);
                 return;
             }
             MomentKind::SandboxEnded => {

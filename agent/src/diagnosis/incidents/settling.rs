@@ -1,8 +1,10 @@
 //! Brings entries to where they stand now: opens, climbs, ends, tells, sets timers, and follows to
 //! whoever changes with them. Owns the order of these steps; each rule has its own room.
 
+use std::collections::BTreeMap;
+
 use super::{
-    Ground, Incidents,
+    Ground, Incidents, asked,
     telling::{fixed_by, tell},
 };
 use crate::{
@@ -125,13 +127,17 @@ impl Incidents {
     }
 
     /// As if time went on until everything that is known was told: what failed and was not proven
-    /// healed is shown.
+    /// healed is shown. Who asks is shown what is doubtful, too.
     pub(in crate::diagnosis) fn finish(
         &mut self,
-        now: Micros,
+        (now, is_asked): (Micros, bool),
         ground: Ground<'_>,
         out: &mut Output,
     ) {
+        let mut doubts = BTreeMap::new();
+        if is_asked {
+            doubts = self.ask(now, ground, out);
+        }
         let numbers: Vec<u64> = self.entries.keys().copied().collect();
         for number in numbers {
             let is_failing = self
@@ -143,12 +149,17 @@ impl Incidents {
             }
             if let Some(entry) = self.entries.get_mut(&number)
                 && entry.opened.is_none()
-                && can_open(entry)
             {
                 let settings = &ground.settings.recovery;
                 entry.climb(now, ground.world, settings);
-                let is_slow_start = entry.family == Family::Ready;
-                if !entry.is_healed() && !is_slow_start {
+                let doubt = doubts.remove(&number);
+                let opens = !entry.is_healed()
+                    && if is_asked {
+                        asked::opens(entry, now, settings, doubt)
+                    } else {
+                        can_open(entry) && !matches!(entry.family, Family::Ready | Family::Inside)
+                    };
+                if opens {
                     entry.opened = Some(now);
                 }
             }

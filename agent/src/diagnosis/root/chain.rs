@@ -64,5 +64,7 @@ const fn felt(family: Family, count: usize) -> &'static str {
         Family::Ready => "are not ready",
         Family::Silent if is_one => "makes no progress",
         Family::Silent => "make no progress",
+        Family::Inside if is_one => "loses processes for memory",
+        Family::Inside => "lose processes for memory",
     }
 }

@@ -115,7 +115,7 @@ impl Incidents {
             lines: 1,
             announced: now,
             loss: loss_texts,
-            ..Entry::new(Ladder::NodeRuntime, trigger(PodKey::default(), heard, &evidence))
+            ..Entry::new(Ladder::NodeRuntime, trigger((PodKey::default(), None), heard, &evidence))
         };
         known(&mut entry, &text, evidence, "the kubelet writes again and starts a container");
         entry.judgement.of_node = true;
@@ -145,7 +145,12 @@ pub(super) fn talks_every(entry: &Entry) -> Option<Micros> {
         Family::Sandbox if entry.step.as_deref() == Some("WaitForNetwork") => 60,
         Family::Sandbox => 510,
         Family::Terminate => 480,
-        Family::Admission | Family::Eviction | Family::Ready | Family::Silent | Family::Node => {
+        Family::Admission
+        | Family::Eviction
+        | Family::Ready
+        | Family::Silent
+        | Family::Node
+        | Family::Inside => {
             return None;
         }
     };

@@ -11,7 +11,6 @@ use crate::{
     diagnosis::mounts::complaint,
     fact::{self, Dated, Fact, State, Want},
     incident::Evidence,
-    limits,
     observation::{self, Pod},
     source::Micros,
 };
@@ -112,6 +111,7 @@ impl World {
         for FactTold { at, container, what, evidence } in told {
             moments.push(self.happened(at, &key, container, what, &evidence));
         }
+        self.own_named(&key, moments);
     }
 
     /// The version before is kept where its specification differs: a status is no change.
@@ -248,18 +248,13 @@ impl World {
         let at = event.last.unwrap_or(at);
         let evidence = quote::event(event, at);
         let Some((_, state)) = self.entry(&pod, at) else { return };
-        // The newest of each reason and container says it all.
-        state.events.retain(|it| it.reason != event.reason || it.container != event.container);
-        state.events.push(EventTold {
+        state.event(EventTold {
             at,
             container: event.container.clone(),
             reason: event.reason.clone(),
             message: quote::one_line(&event.message),
             evidence,
         });
-        if state.events.len() > limits::WORLD_EVENTS {
-            state.events.remove(0);
-        }
     }
 
     /// The instance that a fact is about: by id, by attempt, by end, else the newest that ended.

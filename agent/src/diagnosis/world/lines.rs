@@ -4,7 +4,7 @@ use super::{
     Moment, MomentKind, World,
     containers::container_line,
     full_name,
-    pod::{FailureSeen, KernelOom, PodState, SandboxState},
+    pod::{EventTold, FailureSeen, KernelOom, PodState, SandboxState},
     quote,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 
 impl World {
     pub(super) fn pod_line(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
+        self.own(seen, moments);
         self.failures_of(seen, moments);
         let Some(happening) = seen.happening else { return };
         match happening {
@@ -181,7 +182,12 @@ impl World {
     }
 
     /// Lines about one pod.
-    fn one_pod(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
+    pub(super) fn one_pod(
+        &mut self,
+        happening: Happening,
+        seen: &Observation,
+        moments: &mut Vec<Moment>,
+    ) {
         if is_of_node(happening) {
             return;
         }
@@ -197,6 +203,7 @@ impl World {
         }
         let sees_ends = self.node.sees_ends;
         let mut told = Vec::new();
+        self.hold_unowned(happening, seen);
         let Some((key, state)) = self.entry(&seen.pod, at) else { return };
         match happening {
             Happening::PodRan => {
@@ -215,6 +222,8 @@ impl World {
             Happening::VolumeMounted | Happening::VolumeUnmounted => {
                 told.extend(volume_line(happening, seen, state).map(|what| (None, what)));
             }
+            Happening::EventTold => told.extend(event_line(seen, state).map(|what| (None, what))),
+            Happening::ContainersHang => state.hangs = Some(evidence.clone()),
             Happening::OrphanCleaned => {
                 state.gone = state.gone.or(Some(at));
                 told.push((None, MomentKind::Cleaned));
@@ -349,6 +358,21 @@ fn volume_line(
         mount.unmounted = Some(seen.at);
         MomentKind::Unmounted { volume: Some(volume) }
     })
+}
+
+/// An Event that the kubelet writes down, too. What it reports stands in lines of its own mostly.
+fn event_line(seen: &Observation, state: &mut PodState) -> Option<MomentKind> {
+    let reason = seen.reason.clone()?;
+    let is_of_sandbox = reason == "SandboxChanged";
+    state.event(EventTold {
+        at: seen.at,
+        container: seen.container.clone(),
+        reason,
+        message: quote::one_line(seen.detail.as_deref().unwrap_or_default()),
+        evidence: quote::line(seen),
+    });
+    // Only what had a sandbox can lose it.
+    (is_of_sandbox && !state.is_ending()).then_some(MomentKind::SandboxEnded)
 }
 
 /// `SyncLoop (probe)`: of the pod as a whole, the line names no container.

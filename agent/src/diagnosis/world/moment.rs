@@ -118,4 +118,7 @@ pub(in crate::diagnosis) enum MomentKind {
     DiskFull { role: String, on: bool },
     /// The kernel or the node said something that only its text tells.
     NodeSaid,
+    /// Nothing happened for too long: to the pod, or to the one of its containers that others wait
+    /// for.
+    NoProgress,
 }

@@ -7,6 +7,7 @@ use crate::{
     fact::{NodeObject, RuntimeStatus},
     incident::Evidence,
     limits, node,
+    observation::Observation,
     source::Micros,
 };
 
@@ -50,6 +51,8 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) pulls: BTreeMap<String, Micros>,
     /// An out-of-memory kill of the node itself.
     pub(in crate::diagnosis) node_oom: Option<Evidence>,
+    /// Lines about instances of which nothing has told yet whose they are, oldest first.
+    pub(in crate::diagnosis) unowned: VecDeque<Observation>,
     /// Not durable: read anew after a start.
     #[serde(skip)]
     pub(in crate::diagnosis) view: node::View,

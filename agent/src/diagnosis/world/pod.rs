@@ -45,6 +45,8 @@ pub(in crate::diagnosis) struct PodState {
     pub(in crate::diagnosis) failures: Vec<FailureSeen>,
     /// What Kubernetes Events said of it, newest last.
     pub(in crate::diagnosis) events: Vec<EventTold>,
+    /// The runtime does not say of its containers that they ended, although it is to go.
+    pub(in crate::diagnosis) hangs: Option<Evidence>,
     /// Newest line or fact about it.
     pub(in crate::diagnosis) seen: Micros,
     pub(in crate::diagnosis) touched: u64,
@@ -225,6 +227,15 @@ impl PodState {
     /// The sandbox that was made last.
     pub(in crate::diagnosis) fn sandbox(&self) -> Option<&SandboxState> {
         self.sandboxes.last()
+    }
+
+    /// A Kubernetes Event: the newest of each reason and container says it all.
+    pub(super) fn event(&mut self, event: EventTold) {
+        self.events.retain(|it| it.reason != event.reason || it.container != event.container);
+        self.events.push(event);
+        if self.events.len() > limits::WORLD_EVENTS {
+            self.events.remove(0);
+        }
     }
 
     /// A failure of this step, reason and container: the newest words stay.

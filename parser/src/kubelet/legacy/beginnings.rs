@@ -29,8 +29,15 @@ const fn row(begin: &'static str, what: What, slot: Slot, separator: &'static st
     Beginning { begin, what, slot, separator }
 }
 
+/// Many lines begin with a pod in quotes; this one is known by what follows.
+const NOT_EXITED: Beginning = row("Pod ", What::ContainersNotExited, Slot::Pod, "");
+const NON_EXITED: &str = "\" still has one or more containers in the non-exited state";
+
 /// The wording that a message begins with.
 pub(super) fn of(raw: &str) -> Option<&'static Beginning> {
+    if raw.starts_with("Pod \"") && raw.contains(NON_EXITED) {
+        return Some(&NOT_EXITED);
+    }
     let rows: &'static [Beginning] = match raw.as_bytes().first()? {
         b'C' => C,
         b'E' => E,

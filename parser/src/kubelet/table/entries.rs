@@ -226,6 +226,10 @@ pub(super) const ENTRIES: &[(&str, What)] = &[
     ("Failed cleaning up orphaned pod user namespaces allocations", What::UserNamespaceFailed),
     ("Topology Admit Handler", What::TopologyAdmit),
     ("Event occurred", What::KubernetesEvent),
+    (
+        "Pod still has one or more containers in the non-exited state and will not be removed from desired state",
+        What::ContainersNotExited,
+    ),
     ("Attempting to sync node with API server", What::KubeletStarting),
     ("Starting kubelet main sync loop", What::KubeletStarting),
     ("Successfully registered node", What::KubeletStarting),
