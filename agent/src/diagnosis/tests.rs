@@ -2,6 +2,7 @@
 
 mod collapse;
 mod incidents;
+mod probes;
 mod recordings;
 mod records;
 mod repeats;

@@ -147,8 +147,9 @@ impl Incidents {
         let recovery = &ground.settings.recovery;
         let (key, pod) = (&failure.key, &failure.pod);
         entry.fail((failure.now, failure.at), (key, pod), failure.container, recovery);
-        // What was taken down because it could not be made is judged by the making.
-        if failure.family == entry.family {
+        // What was taken down because it could not be made is judged by the making; what follows in
+        // the same error, by what came first: a sandbox does not stop while its container lives.
+        if failure.family == entry.family && !follows_from(entry, &failure) {
             entry.trigger.attempt = failure.trigger.attempt.or(entry.trigger.attempt.take());
             entry.trigger.moment = failure.trigger.moment.or(entry.trigger.moment.take());
             if let Some(step) = failure.step {
@@ -311,6 +312,16 @@ impl Incidents {
             trigger: Trigger { attempt: None, moment: Some(moment.clone()) },
         }
     }
+}
+
+/// A later item of the error whose first item is judged: of an end, they fail one after the other.
+fn follows_from(entry: &Entry, failure: &Failure<'_>) -> bool {
+    let (Some(known), Some(newer)) = (&entry.trigger.attempt, &failure.trigger.attempt) else {
+        return false;
+    };
+    entry.family == Family::Terminate
+        && newer.failure.index > known.failure.index
+        && (newer.at, newer.failure.of) == (known.at, known.failure.of)
 }
 
 /// Ended by itself, and not well. 143 after nobody's word is still somebody's SIGTERM, and told.
