@@ -172,8 +172,10 @@ fn of_instance(
             else {
                 return;
             };
-            let is_new = instance.task_oom.is_none() && instance.kernel_oom.is_none();
-            instance.task_oom.get_or_insert(evidence);
+            let is_new = instance.is_another_oom(at);
+            if is_new || instance.task_oom.is_none() {
+                instance.task_oom = Some(evidence);
+            }
             if is_new {
                 told.push((Some(name), MomentKind::OomKill));
             }

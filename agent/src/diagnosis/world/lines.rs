@@ -168,7 +168,7 @@ impl World {
         else {
             return;
         };
-        let is_new = instance.kernel_oom.is_none();
+        let is_new = instance.is_another_oom(seen.at);
         instance.kernel_oom = Some(KernelOom {
             at: seen.at,
             limit: if is_node { None } else { seen.about_unit.clone() },

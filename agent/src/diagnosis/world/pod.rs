@@ -189,6 +189,8 @@ pub(in crate::diagnosis) struct EventTold {
     pub(in crate::diagnosis) evidence: Evidence,
 }
 
+/// Runtime and kernel tell of one out-of-memory kill, and of all whom it hits, within this.
+const SAME_OOM: u64 = 5_000_000;
 /// The lines of one attempt lie within this.
 const SAME_ATTEMPT: u64 = 2_000_000;
 
@@ -319,6 +321,13 @@ impl Instance {
     /// How long it ran.
     pub(in crate::diagnosis) fn ran(&self) -> Option<Micros> {
         Some(self.ended?.saturating_sub(self.started?).max(0))
+    }
+
+    /// An out-of-memory kill of that time was not told of yet.
+    pub(super) fn is_another_oom(&self, at: Micros) -> bool {
+        let task = self.task_oom.as_ref().and_then(|told| told.at);
+        let told = task.into_iter().chain(self.kernel_oom.as_ref().map(|told| told.at));
+        told.max().is_none_or(|told| told.abs_diff(at) > SAME_OOM)
     }
 
     /// Somebody saw an out-of-memory kill in it.
