@@ -4,7 +4,7 @@
 
 use std::io;
 
-use podwhy_parser::Origin;
+use podwhy_parser::{Origin, continues_block};
 
 use super::input::{Bytes, Physical, Piece as Read};
 use super::recording::{self, Entries, Export, Objects};
@@ -88,6 +88,7 @@ impl Paste {
             objects: Objects::default(),
             entries: Entries::default(),
             open: None,
+            is_in_block: false,
             cleaned: String::new(),
             count: 0,
             unread: 0,
@@ -156,6 +157,8 @@ struct Mixed {
     objects: Objects,
     entries: Entries,
     open: Option<Open>,
+    /// A line ended in `key=<`: what follows is its value.
+    is_in_block: bool,
     cleaned: String,
     count: u64,
     unread: u64,
@@ -246,13 +249,13 @@ impl Mixed {
 
     /// A line of a log, or of nothing.
     fn line(&mut self, piece: Read<'_>, sink: Sink<'_>) {
-        let reading = &mut self.reading;
-        self.unwrap.take(piece, &mut |piece| take(reading, piece, sink));
+        let Self { reading, unwrap, is_in_block, .. } = self;
+        unwrap.take(piece, &mut |piece| take(reading, is_in_block, piece, sink));
     }
 
     fn flush(&mut self, sink: Sink<'_>) {
-        let reading = &mut self.reading;
-        self.unwrap.flush(&mut |piece| take(reading, piece, sink));
+        let Self { reading, unwrap, is_in_block, .. } = self;
+        unwrap.flush(&mut |piece| take(reading, is_in_block, piece, sink));
     }
 
     /// Reads the document that is over.
@@ -315,10 +318,12 @@ impl Open {
 }
 
 /// A line that is no message may be a fragment of one.
-fn take(reading: &mut text::Reading, piece: Read<'_>, sink: Sink<'_>) {
+fn take(reading: &mut text::Reading, is_in_block: &mut bool, piece: Read<'_>, sink: Sink<'_>) {
     let number = piece.number;
     reading.take(piece, &mut |line| {
-        let may_be_bare = line.origin == Origin::Any && !bare::is_framed(line.text);
+        let is_value = *is_in_block && continues_block(line.text);
+        *is_in_block = is_value || line.text.ends_with("=<");
+        let may_be_bare = !is_value && line.origin == Origin::Any && !bare::is_framed(line.text);
         if let Some(reported) = may_be_bare.then(|| bare::fragment(line.text, number)).flatten() {
             sink(Part::Reported(Box::new(reported)));
         } else {
