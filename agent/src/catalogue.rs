@@ -105,6 +105,10 @@ pub struct Cause {
     pub matches: Vec<String>,
     /// Starting value, 0–1.
     pub confidence: f32,
+    /// How often it must be told before an incident opens: more than once where one telling is
+    /// normal on a healthy node.
+    #[serde(default = "once")]
+    pub tellings: u32,
     /// Signals that make it certain when one agrees.
     #[serde(default)]
     pub raised_by: Vec<String>,
@@ -133,6 +137,10 @@ pub struct Cause {
     /// Whole inputs, near misses, that it must not.
     #[serde(default)]
     pub counter_examples: Vec<Example>,
+}
+
+const fn once() -> u32 {
+    1
 }
 
 /// A step to take.

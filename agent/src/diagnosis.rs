@@ -58,6 +58,8 @@ use crate::{
     source::{Line, Loss, LossKind, Micros},
 };
 
+#[cfg(test)]
+pub(crate) use cause::ANSWERED;
 pub use collapse::Companions;
 pub use contract::{Check, CheckStatus, Counters, Input, Output, Repeats, Settings, StateChange};
 pub use recovery::Recovery;

@@ -69,6 +69,15 @@ const BEHIND_UNIT: [(&str, What); 9] = [
     ("Failed to start", What::SystemdFailed),
 ];
 
+/// How the units of kubelet and runtimes describe themselves: older versions of systemd write this
+/// in the place of the unit's name.
+const DESCRIPTIONS: [(&str, &str); 4] = [
+    ("containerd container runtime", "containerd.service"),
+    ("Container Runtime Interface for OCI", "crio.service"),
+    ("Docker Application Container Engine", "docker.service"),
+    ("kubelet: The Kubernetes Node Agent", "kubelet.service"),
+];
+
 /// ```text
 /// line := unit ":"? " " words … | verb " " (unit " - ")? description ("." | "...")
 ///       | "Unit " unit " entered failed state."
@@ -118,6 +127,9 @@ fn unit(text: Text<'_>) -> Option<Text<'_>> {
         return Some(text.with_raw(unit));
     }
     let rest = BEGINNINGS.iter().find_map(|(begin, _)| text.behind(begin))?;
+    if let Some((_, unit)) = DESCRIPTIONS.iter().find(|(words, _)| rest.raw().starts_with(words)) {
+        return Some(Text::plain(unit));
+    }
     let (word, _) = rest.take(|byte| byte != b' ');
     let word =
         ["...", "."].iter().find_map(|end| word.raw().strip_suffix(end)).unwrap_or(word.raw());

@@ -35,6 +35,7 @@ pub(crate) fn structured(severity: Severity, text: Text<'_>, tail: Text<'_>) -> 
     match what {
         What::PlegEvent => sync_loop::pleg(tail),
         What::SyncLoopProbe => sync_loop::probe(Pairs::of_text(tail)),
+        What::KubernetesEvent => of_object(Pairs::of_text(tail)),
         What::Unknown if severity == Severity::Fatal => What::KubeletFatal,
         what => what,
     }
@@ -53,10 +54,17 @@ pub(crate) fn json(message: Message<'_>) -> Message<'_> {
             .find(|(key, _)| *key == "event")
             .map_or(what, |(_, event)| sync_loop::pleg(event.text())),
         What::SyncLoopProbe => sync_loop::probe(Pairs::of_json(object)),
+        What::KubernetesEvent => of_object(Pairs::of_json(object)),
         what => what,
     };
     let twin = handle_error::StartFailed::of(text).filter(|_| what == What::StartFailed);
     Message { what, text: twin.map_or(text, |twin| twin.shown), ..message }
+}
+
+/// `"Event occurred" object="node-1" … kind="Node"` is about the node.
+fn of_object(mut pairs: Pairs<'_>) -> What {
+    let is_node = pairs.any(|(key, kind)| key == "kind" && kind.text() == "Node");
+    if is_node { What::NodeEvent } else { What::KubernetesEvent }
 }
 
 /// `HandleErrorWithContext` keeps the caller's message, but the logger's name tells it (G52).

@@ -45,6 +45,9 @@ pub(super) fn faults(cause: &Cause) -> Vec<String> {
     if !(0.0..=1.0).contains(&cause.confidence) {
         found.push("`confidence`: write a number from 0 to 1".to_owned());
     }
+    if cause.tellings == 0 {
+        found.push("`tellings`: write how often it must be told, at least 1".to_owned());
+    }
     for (field, text) in [("about", &cause.about), ("clears", &cause.clears)] {
         if text.trim().is_empty() {
             found.push(format!("`{field}` is empty: say it in a sentence"));

@@ -148,8 +148,6 @@ conditions! {
     MemoryPressureHigh = "psi.memory.full_avg10=high",
     /// Shared memory and tmpfs hold most of the limit. Cgroup fact.
     TmpfsUsageHigh = "probe.tmpfs_usage=high",
-    /// The kernel's clock is unsynchronised. View of the node.
-    ClockUnsynchronised = "probe.clock.sta_unsync",
     /// No configuration of the pod network. View of the node.
     CniConfigMissing = "cni.config=missing",
     /// The configuration of the pod network cannot be read. View of the node.

@@ -131,11 +131,13 @@ impl Case {
             MomentKind::NetworkReady(false) => {
                 ("WaitForNetwork", Some("NetworkNotReady".to_owned()))
             }
-            MomentKind::RuntimeReady(false) | MomentKind::RuntimeStopped => ("Runtime", None),
+            MomentKind::RuntimeReady(false)
+            | MomentKind::RuntimeStopped
+            | MomentKind::RuntimeStarted => ("Runtime", None),
             MomentKind::Paused(true) | MomentKind::PlegHealthy(false) => ("SyncLoop", None),
             MomentKind::ApiReachable(false) => ("KubeletAPI", None),
             MomentKind::Pressure { on: true, .. } => ("Eviction", None),
-            MomentKind::KubeletStopped => ("Kubelet", None),
+            MomentKind::KubeletStopped | MomentKind::KubeletFailed => ("Kubelet", None),
             MomentKind::NodeShutdown => ("NodeShutdown", None),
             MomentKind::NodeReady(false) | MomentKind::Booted => ("Node", None),
             MomentKind::NodeSaid => (step_of_node(text), None),
@@ -172,6 +174,10 @@ fn step_of_node(text: &str) -> &'static str {
         "Kubelet"
     } else if has(&["Eviction manager", "eviction manager"]) {
         "Eviction"
+    } else if has(&["CSINode", "Event channel", "imits exceeded"]) {
+        "Kubelet"
+    } else if has(&["Suppressed "]) {
+        "Telemetry"
     } else {
         "Node"
     }
@@ -265,6 +271,10 @@ impl<'a> Seat<'a> {
                 matches!(it.step.as_str(), "MountVolume" | "AttachVolume")
                     && volume.is_none_or(|volume| it.message.contains(volume))
             });
+        }
+        if case.step == "Eviction" {
+            // At verbosity 3 the kubelet says why just before it says that it is done.
+            return failures.find(|it| it.step == "Eviction" && it.message != case.message);
         }
         let of_container = |it: &&FailureSeen| {
             it.step == "StartContainer" && it.container.as_deref() == self.container

@@ -13,11 +13,14 @@ use super::{
     world::{ContainerState, World, quote},
 };
 use crate::{
-    catalogue::{Catalogue, Class, Condition, Query, QueryText, Signal, TextFrom, Verdict},
+    catalogue::{self, Catalogue, Class, Condition, Query, QueryText, Signal, TextFrom, Verdict},
     incident::{Cause, Confidence, Evidence, Next, Who},
     limits,
 };
 use answers::Answers;
+
+#[cfg(test)]
+pub(crate) use answers::ANSWERED;
 
 /// The cause that is none: counted, so that the catalogue grows.
 pub(super) const UNCLASSIFIED: &str = "unclassified";
@@ -38,11 +41,7 @@ pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgem
     let verdicts = catalogue.find(&Query { step, reason, texts: &texts }, &answers);
     let possible = || verdicts.iter().filter(|verdict| !verdict.is_ruled_out());
     // What the node says of itself is its own cause first; that it evicts a pod is what that feels.
-    let is_felt_by_a_pod = |verdict: &Verdict<'_>| {
-        let mut steps = verdict.cause.steps.iter();
-        verdict.class == Class::Eviction && steps.all(|step| step.contains('/'))
-    };
-    let of_the_node = || possible().find(|verdict| !is_felt_by_a_pod(verdict));
+    let of_the_node = || possible().find(|verdict| !is_felt_by_a_pod(verdict.class, verdict.cause));
     let best = match case.key {
         None => of_the_node().or_else(|| possible().next()),
         Some(_) => possible().next(),
@@ -69,6 +68,11 @@ pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgem
     contradict(best, &verdicts, &seat, &answers, &mut told.contradictions);
     told.evidence = evidence(&seat, best, &said, (&killer, &mounts, &answers));
     told
+}
+
+/// An eviction as its pod sees it: each of its steps has the pod's own reason.
+pub(super) fn is_felt_by_a_pod(class: Class, cause: &catalogue::Cause) -> bool {
+    class == Class::Eviction && cause.steps.iter().all(|step| step.contains('/'))
 }
 
 /// Names from the texts that matter most: the one that matched, then the failure's own.
@@ -112,6 +116,7 @@ fn shown_step(seat: &Seat<'_>, killer: &Attribution) -> (Option<String>, Option<
 fn known(best: &Verdict<'_>, names: &Names, told: &mut Judgement) {
     told.cause = cause(best, names, None);
     told.rank = best.cause.role;
+    told.tellings = best.cause.tellings;
     told.clears_when = names.sentence(&best.cause.clears);
     told.next = best
         .cause

@@ -45,7 +45,11 @@ pub(super) fn judge(entry: &mut Entry, ground: Ground<'_>) {
         return;
     }
     // What the node's fault does to its pods is not what the fault comes from.
-    let is_effect = |cause: &Cause| cause.class == "eviction" && entry.node_key.is_some();
+    let is_effect = |cause: &Cause| {
+        let known = ground.catalogue.get(&cause.id);
+        entry.node_key.is_some()
+            && known.is_some_and(|(class, known)| cause::is_felt_by_a_pod(class, known))
+    };
     if is_effect(&judged.cause) && entry.judgement.cause.class == "node" {
         return;
     }

@@ -2,6 +2,7 @@
 
 mod collapse;
 mod incidents;
+mod of_node;
 mod probes;
 mod recordings;
 mod records;

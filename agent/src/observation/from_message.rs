@@ -22,6 +22,13 @@ impl Observation {
             return None;
         }
         let facts = message.facts();
+        let happening = match message.what {
+            What::NodeEvent => {
+                let reason = facts.reason.and_then(|reason| Copier::default().word(reason));
+                Happening::of_node_event(reason.as_deref().unwrap_or_default())
+            }
+            _ => happening,
+        };
         let kind = kind_of(message, &facts, happening)?;
         let mut copier = Copier::default();
         let failures = failures(message, &mut copier);
@@ -59,6 +66,10 @@ impl Observation {
             truncated: message.truncated || line.cut,
             redacted: copier.redacted,
         };
+        if message.what == What::NodeEvent && happening == Some(Happening::EvictionPressure) {
+            let resource = seen.detail.as_deref().and_then(|text| text.rsplit(' ').next());
+            seen.reason = resource.map(str::to_owned);
+        }
         seen.named_uid.clone_from(&seen.pod.uid);
         seen.truncated |= copier.cut;
         Some(seen)

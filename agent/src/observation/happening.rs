@@ -143,6 +143,10 @@ pub enum Happening {
     UnitStopped,
     /// systemd: a unit's main process ended, or it failed (`about_unit`).
     UnitFailed,
+    /// The machine started.
+    NodeRebooted,
+    /// journald threw lines of a unit away (`about_unit`).
+    LinesSuppressed,
     /// A line about the node that has no word of its own: its text is matched against the causes.
     NodeLine,
     /// A Kubernetes Event in the kubelet's log (`reason`, `detail`).
@@ -156,6 +160,19 @@ impl Happening {
     #[must_use]
     pub fn of(what: What) -> Option<Self> {
         Self::of_pod(what).or_else(|| Self::of_container(what)).or_else(|| Self::of_node(what))
+    }
+
+    /// What an Event of the Node itself means, by its reason.
+    #[must_use]
+    pub fn of_node_event(reason: &str) -> Option<Self> {
+        Some(match reason {
+            "SystemOOM" => Self::SystemOom,
+            "EvictionThresholdMet" => Self::EvictionPressure,
+            "ImageGCFailed" | "FreeDiskSpaceFailed" | "InvalidDiskCapacity" => Self::ImageDiskHigh,
+            "Rebooted" => Self::NodeRebooted,
+            "KubeletSetupFailed" | "ContainerGCFailed" | "NodeNotReady" => Self::NodeLine,
+            _ => return None,
+        })
     }
 
     fn of_pod(what: What) -> Option<Self> {
@@ -259,7 +276,10 @@ impl Happening {
             What::ImageGcFailed | What::DiskUsageHigh => Self::ImageDiskHigh,
             What::NodeConditionRecorded => Self::NodeConditionChanged,
             What::NodeNotReady | What::NodeNotReadyInTime => Self::NodeNotReady,
-            What::NodeStatusFailed | What::LeaseFailed => Self::ApiFailed,
+            What::NodeStatusFailed
+            | What::LeaseFailed
+            | What::NodeRegisterFailed
+            | What::ClientCertificateExpired => Self::ApiFailed,
             What::ShutdownManager => Self::NodeShutdown,
             What::StaticPodUnreadable => Self::StaticPodUnreadable,
             What::KubeletStarting => Self::KubeletStarted,
@@ -268,6 +288,7 @@ impl Happening {
                 Self::RuntimeStarted
             }
             What::ContainerdStopping => Self::RuntimeStopping,
+            What::JournaldSuppressed => Self::LinesSuppressed,
             What::SystemdStarting | What::SystemdStarted => Self::UnitStarted,
             What::SystemdStopping | What::SystemdStopped => Self::UnitStopped,
             What::SystemdMainExited
@@ -284,6 +305,8 @@ impl Happening {
             | What::MirrorPodFailed
             | What::CredentialProviderFailed
             | What::DnsLimits
+            | What::CsiNodeFailed
+            | What::PlegEventsDropped
             | What::ContainerdCriServiceFailed
             | What::ContainerdShimLeaked
             | What::TokenFailed

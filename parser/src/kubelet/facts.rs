@@ -54,6 +54,8 @@ pub(super) fn of_line<'a>(message: &Message<'a>) -> Facts<'a> {
             }
         }
         What::OrphanedPod => orphan(&mut facts),
+        // Its `object` is the Node.
+        What::NodeEvent => facts.pod = PodRef::default(),
         // Its `containerName` is a system cgroup (§8.9).
         What::SystemCgroupFailed => facts.unit = facts.unit.or(facts.container.take()),
         _ => {}
@@ -127,7 +129,7 @@ fn read_text<'a>(message: &Message<'a>, facts: &mut Facts<'a>) {
         What::PullSecretMissing => {
             let _ = legacy::pull_secret(text, facts);
         }
-        What::KubernetesEvent => {
+        What::KubernetesEvent | What::NodeEvent => {
             let _ = legacy::kubernetes_event(text, facts);
         }
         What::PodNotAdmitted => {

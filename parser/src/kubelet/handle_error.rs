@@ -20,6 +20,10 @@ pub(super) fn classify(text: Text<'_>) -> Option<What> {
     if raw.starts_with("failed to remove pod init container ") {
         return Some(What::InitContainerRemoveFailed);
     }
+    // Of 1.31 and later; before, it stands alone.
+    if raw.starts_with("part of the existing bootstrap client certificate") {
+        return Some(What::ClientCertificateExpired);
+    }
     let error = raw.strip_prefix("error killing pod: ").unwrap_or(raw);
     let item = error.strip_prefix('[').unwrap_or(error);
     if let Some(rest) = item.strip_prefix("failed to ")

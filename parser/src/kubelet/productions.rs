@@ -120,6 +120,11 @@ impl What {
                 | Self::NodeConditionRecorded
                 | Self::NodeStatusFailed
                 | Self::LeaseFailed
+                | Self::NodeEvent
+                | Self::NodeRegisterFailed
+                | Self::ClientCertificateExpired
+                | Self::CsiNodeFailed
+                | Self::PlegEventsDropped
                 | Self::OrphanedPod
                 | Self::SystemCgroupFailed
                 | Self::CgroupCleanupFailed
@@ -221,8 +226,12 @@ impl What {
             | Self::NodeConditionRecorded
             | Self::NodeStatusFailed
             | Self::LeaseFailed
+            | Self::NodeRegisterFailed
+            | Self::ClientCertificateExpired
             | Self::PodStatusFailed => ("KubeletAPI", None),
             Self::HousekeepingSlow
+            | Self::CsiNodeFailed
+            | Self::PlegEventsDropped
             | Self::SystemCgroupFailed
             | Self::CgroupFailed
             | Self::MirrorPodFailed

@@ -238,6 +238,14 @@ pub enum What {
     NodeStatusFailed,
     /// The node's lease did not reach the API.
     LeaseFailed,
+    /// The kubelet could not make its Node known to the API.
+    NodeRegisterFailed,
+    /// The kubelet's own client certificate is over.
+    ClientCertificateExpired,
+    /// The kubelet's object of CSI drivers could not be made.
+    CsiNodeFailed,
+    /// What happened to containers is dropped before the kubelet took it in.
+    PlegEventsDropped,
     /// A pod that is gone left volumes behind.
     OrphanedPod,
     /// What an orphaned pod left is gone.
@@ -268,6 +276,8 @@ pub enum What {
     KubernetesEvent,
     /// A pod that is to go has containers of which the runtime does not say that they ended (V4).
     ContainersNotExited,
+    /// The same of the Node itself.
+    NodeEvent,
     /// The kubelet starts: back-offs and probes begin afresh.
     KubeletStarting,
     /// `panic: …`, `fatal error: …`, or one that was caught.

@@ -170,3 +170,6 @@ fn last_words(words: &str, incidents: &[Incident]) -> Option<String> {
     let at = incident.last_seen.map_or(0, |at| at.saturating_add(1));
     serde_json::to_string(&Dated { at, fact: Fact::LastWords(Box::new(words)) }).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,8 +48,26 @@ const ROOTS: &[(&str, DiskRole)] = &[
     ("/", DiskRole::Root),
 ];
 
+#[cfg(test)]
+thread_local! {
+    /// What was answered so far: tests hold it against what rules ask for.
+    pub(crate) static ANSWERED: std::cell::RefCell<std::collections::BTreeSet<(Signal, bool)>> =
+        const { std::cell::RefCell::new(std::collections::BTreeSet::new()) };
+}
+
 impl Signals for Answers<'_> {
     fn holds(&self, signal: &Signal) -> Option<bool> {
+        let answer = self.answer(signal);
+        #[cfg(test)]
+        if let Some(answer) = answer {
+            ANSWERED.with_borrow_mut(|answered| answered.insert((signal.clone(), answer)));
+        }
+        answer
+    }
+}
+
+impl Answers<'_> {
+    fn answer(&self, signal: &Signal) -> Option<bool> {
         let code = self.seat.instance.and_then(|it| it.exit_code);
         match signal {
             Signal::Exit(wanted) => Some(code? == *wanted),
@@ -60,9 +78,7 @@ impl Signals for Answers<'_> {
             Signal::Is(condition) => self.condition(*condition),
         }
     }
-}
 
-impl Answers<'_> {
     /// The status's own word, else what code and evidence leave no doubt about.
     fn reason(&self, wanted: &str) -> Option<bool> {
         let instance = self.seat.instance?;

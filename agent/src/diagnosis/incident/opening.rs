@@ -8,6 +8,7 @@ use crate::{
         recovery::{Recovery, TOP},
         world::World,
     },
+    limits,
     observation::time,
     source::Micros,
 };
@@ -69,6 +70,7 @@ impl Entry {
             Family::Inside if !world.node.sees_ends => Micros::MAX,
             // A mount is tried again after 0.5 s, 1 s, 2 s: two attempts mean nothing yet.
             Family::Volume => self.began.saturating_add(after),
+            Family::Node if self.is_starting() => self.began.saturating_add(START_GRACE),
             Family::Sandbox | Family::Node if self.is_of_start() => {
                 let started = world.node.kubelet_started.as_ref().and_then(|start| start.at);
                 let grace = started.map_or(Micros::MIN, |at| at.saturating_add(START_GRACE));
@@ -76,14 +78,31 @@ impl Entry {
                 let usual = second.min(self.began.saturating_add(after));
                 if self.began <= grace { usual.max(grace) } else { usual }
             }
-            // A manifest is read while it is written, and read again every 20 s: once means nothing.
-            _ if self.judgement.cause.id == "node_static_pod_invalid" && self.attempts() < 2 => {
-                Micros::MAX
-            }
+            // Told once, it is normal.
+            _ if !self.is_told_enough() => Micros::MAX,
             _ if self.judgement.of_node => self.began,
             _ if self.attempts() > 1 => self.failed,
             _ => self.began.saturating_add(after),
         }
+    }
+
+    /// As often as its cause asks for.
+    pub(in crate::diagnosis) fn is_told_enough(&self) -> bool {
+        self.attempts() >= u64::from(self.judgement.tellings)
+    }
+
+    /// Until when a telling of the node's counts with the next one, where one alone opens nothing.
+    pub(in crate::diagnosis) fn counts_until(&self) -> Option<Micros> {
+        let counts = self.node_key.is_some() && self.judgement.tellings > 1;
+        counts.then(|| self.failed.saturating_add(limits::WORLD_WINDOW))
+    }
+
+    /// Told as every kubelet does that has just begun to look at its containers.
+    pub(in crate::diagnosis) fn is_starting(&self) -> bool {
+        let text = self.trigger.message();
+        let is_start = text.contains("pleg has yet to be successful")
+            || text.contains("status check may not have completed yet");
+        is_start && self.failed.saturating_sub(self.began) < START_GRACE
     }
 
     /// "Runtime or network not ready" is normal while a kubelet starts.

@@ -115,6 +115,13 @@ pub(super) fn opens(
     if !can_open(entry) {
         return false;
     }
+    if !entry.is_told_enough() {
+        let (times, needs) = (entry.attempts(), entry.judgement.tellings);
+        entry.note.get_or_insert_with(|| {
+            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            format!("told {times} here; the agent waits until it is told {needs} times")
+        });
+    }
     let since = now.saturating_sub(entry.failed);
     let doubt = match entry.family {
         Family::Ready if since > time::micros(settings.settles_for) => return false,

@@ -10,6 +10,7 @@ use crate::{
         incident::{Entry, Trigger},
         key::{self, Family},
         recovery::Ladder,
+        silence::KUBELET,
         world::{
             PodKey,
             moment::{Moment, MomentKind},
@@ -397,6 +398,8 @@ pub(super) fn node_key(what: &MomentKind) -> Option<String> {
         MomentKind::DiskFull { role, on: true } => format!("disk/{role}"),
         MomentKind::Pressure { resource, on: true } => format!("pressure/{resource}"),
         MomentKind::ApiReachable(false) => "api".to_owned(),
+        MomentKind::KubeletFailed => KUBELET.to_owned(),
+        MomentKind::Booted => "boot".to_owned(),
         _ => return None,
     })
 }

@@ -62,11 +62,17 @@ impl Incidents {
         if entry.opened.is_none() {
             let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
             let has_pods = entry.node_key.is_none();
-            if entry.is_healed() || (is_gone && has_pods) {
+            let is_over = entry.is_healed() || (is_gone && has_pods);
+            // What counts only when it is told again is remembered until then, healed or not.
+            let counts_until = entry.counts_until();
+            if counts_until.map_or(is_over, |until| until <= now) {
                 self.remove(number);
                 return;
             }
-            if is_shadowed || !can_open(entry) {
+            dues.extend(counts_until);
+            if is_over {
+                // Not before it is told again.
+            } else if is_shadowed || !can_open(entry) {
                 // It waits for a better judgement, and is forgotten with the silent ones.
                 dues.push(now.saturating_add(time::micros(settings.stale_after)));
                 if now.saturating_sub(entry.failed) >= time::micros(settings.stale_after) {
@@ -153,11 +159,13 @@ impl Incidents {
                 let settings = &ground.settings.recovery;
                 entry.climb(now, ground.world, settings);
                 let doubt = doubts.remove(&number);
-                let opens = !entry.is_healed()
+                let is_open = !entry.is_healed() && !entry.is_starting();
+                let opens = is_open
                     && if is_asked {
                         asked::opens(entry, now, settings, doubt)
                     } else {
-                        can_open(entry) && !matches!(entry.family, Family::Ready | Family::Inside)
+                        let is_early = matches!(entry.family, Family::Ready | Family::Inside);
+                        can_open(entry) && !is_early && entry.is_told_enough()
                     };
                 if opens {
                     entry.opened = Some(now);

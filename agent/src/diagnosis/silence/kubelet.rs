@@ -9,11 +9,11 @@ use crate::{
         incidents::{Ground, Incidents},
         key::Family,
         recovery::{Ladder, Proven, Sign, quote},
-        world::{PodKey, quote},
+        world::{MomentKind, PodKey, quote},
     },
     incident::{Evidence, Next},
     limits,
-    observation::{self, WriterComponent, time},
+    observation::{self, Happening, Kind, WriterComponent, time},
     source::Micros,
 };
 
@@ -36,6 +36,12 @@ impl Incidents {
         let Some((&number, _)) = silent else { return };
         let text = quote(&quote::line(seen));
         let Some(entry) = self.entries.get_mut(&number) else { return };
+        // One that failed writes before it fails again, too: only its work shows that it runs.
+        let works = seen.kind != Kind::Node || seen.happening == Some(Happening::KubeletStarted);
+        let failed = entry.trigger.moment.as_ref();
+        if failed.is_some_and(|it| it.what == MomentKind::KubeletFailed) && !works {
+            return;
+        }
         let is_first = entry.members.iter().all(|it| !it.signs.contains_key(&Sign::RuntimeReady));
         if is_first {
             entry.sign(None, Sign::RuntimeReady, &Proven { at: now, text });
@@ -44,13 +50,18 @@ impl Incidents {
             self.settle(number, now, ground, out);
         }
     }
+
     /// The kubelet should have written by now. It is silent only where others are not.
     pub(super) fn kubelet_is_due(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
         let node = &ground.world.node;
-        let heard = self.kubelet_heard;
         let at = |it: Option<&Evidence>| it.and_then(|it| it.at);
         let ended = at(node.kubelet_ended.as_ref());
         let ended = ended.filter(|ended| at(node.kubelet_started.as_ref()) < Some(*ended));
+        // Of one whose end is the first that is heard of it, it is silent since then.
+        let heard = match self.kubelet_heard {
+            0 => ended.unwrap_or_default(),
+            heard => heard,
+        };
         let quiet = self.entries.values().filter_map(talks_every).min();
         let quiet = if ended.is_some() { Some(legal::STOPPED) } else { quiet };
         let Some(quiet) = quiet else {
@@ -59,7 +70,8 @@ impl Incidents {
         };
         let due = heard.saturating_add(quiet);
         let is_open = self.entries.values().any(|entry| {
-            entry.node_key.as_deref() == Some(KUBELET) && entry.is_live() && entry.rung == 0
+            let is_told = entry.opened.is_some() && entry.is_live() && entry.rung == 0;
+            entry.node_key.as_deref() == Some(KUBELET) && is_told
         });
         // Where nobody writes, the journal may be what is silent: look again.
         let others = self.silence.heard.others > heard.saturating_add(SECOND);
@@ -69,6 +81,17 @@ impl Incidents {
             return;
         }
         self.silence.heard.kubelet_due = None;
+        // It failed once, which opens nothing, and does not come back.
+        let failed = self.entries.iter().find(|(_, entry)| {
+            entry.node_key.as_deref() == Some(KUBELET) && entry.is_live() && entry.rung == 0
+        });
+        if let Some(number) = failed.map(|(&number, _)| number) {
+            if let Some(entry) = self.entries.get_mut(&number) {
+                entry.lines = entry.lines.max(u64::from(entry.judgement.tellings));
+            }
+            self.settle(number, now, ground, out);
+            return;
+        }
         self.kubelet_is_silent(now, heard, ended, ground, out);
     }
 

@@ -107,6 +107,10 @@ impl World {
             of_container(at, container, state, &mut told, &mut wants);
         }
         self.wants.extend(wants);
+        if let Some(since) = pod.containers.iter().filter_map(written_at).max() {
+            let text = format!("the API knows what a container of {} did since", pod.name);
+            self.api_is_reachable(since, &quote::told("pod", &text, since), moments);
+        }
         self.keep_spec(&key, at, pod);
         for FactTold { at, container, what, evidence } in told {
             moments.push(self.happened(at, &key, container, what, &evidence));
@@ -169,7 +173,10 @@ impl World {
         if let Some(boot) = &object.boot_id {
             let before = self.node.boot_id.replace(boot.clone());
             if before.is_some_and(|before| before != *boot) {
-                self.node.booted = Some(quote::told("node", "the node was booted anew", at));
+                let text = format!("Node {} has been rebooted, boot id: {boot}", object.name);
+                let evidence = quote::told("node", &text, at);
+                self.node.booted = Some(evidence.clone());
+                tell(moments, at, MomentKind::Booted, evidence);
             }
         }
         for condition in &object.conditions {
@@ -185,7 +192,10 @@ impl World {
                 "DiskPressure" => self.pressure("disk", on, since, evidence, moments),
                 "MemoryPressure" => self.pressure("memory", on, since, evidence, moments),
                 "PIDPressure" => self.pressure("pids", on, since, evidence, moments),
-                "Ready" if on => self.node_is_ready(since, &evidence, moments),
+                "Ready" if on => {
+                    self.node_is_ready(since, &evidence, moments);
+                    self.api_is_reachable(since, &evidence, moments);
+                }
                 "Ready" if condition.status == "False" => {
                     let slot = &mut self.node.ready;
                     if super::node::Switch::set(slot, false, since, evidence.clone()) {
@@ -291,6 +301,15 @@ impl World {
             ..super::Instance::default()
         });
         container.instances.last_mut()
+    }
+}
+
+/// The newest time in a container's status, which nobody but its kubelet writes.
+fn written_at(container: &fact::Container) -> Option<Micros> {
+    match container.state.as_ref()? {
+        State::Running { since } => *since,
+        State::Terminated { finished, .. } => *finished,
+        State::Waiting { .. } => None,
     }
 }
 

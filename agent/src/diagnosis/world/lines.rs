@@ -289,6 +289,8 @@ fn is_of_node(happening: Happening) -> bool {
             | H::UnitStarted
             | H::UnitStopped
             | H::UnitFailed
+            | H::NodeRebooted
+            | H::LinesSuppressed
             | H::NodeLine
     )
 }

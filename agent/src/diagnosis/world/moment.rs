@@ -121,4 +121,6 @@ pub(in crate::diagnosis) enum MomentKind {
     /// Nothing happened for too long: to the pod, or to the one of its containers that others wait
     /// for.
     NoProgress,
+    /// The kubelet ended by itself, and not well.
+    KubeletFailed,
 }

@@ -33,14 +33,7 @@ impl World {
                 Switch::set(&mut self.node.runtime, false, at, evidence.clone());
                 tell(moments, at, MomentKind::RuntimeReady(false), evidence);
             }
-            Happening::SyncPaused => {
-                if evidence.text.contains("PLEG is not healthy") {
-                    Switch::set(&mut self.node.pleg, false, at, evidence.clone());
-                    tell(moments, at, MomentKind::PlegHealthy(false), evidence.clone());
-                }
-                Switch::set(&mut self.node.paused, true, at, evidence.clone());
-                tell(moments, at, MomentKind::Paused(true), evidence);
-            }
+            Happening::SyncPaused => self.sync_paused(at, evidence, moments),
             Happening::ApiFailed => {
                 Switch::set(&mut self.node.api, false, at, evidence.clone());
                 tell(moments, at, MomentKind::ApiReachable(false), evidence);
@@ -65,6 +58,13 @@ impl World {
                 self.node.trouble(evidence.clone());
                 tell(moments, at, MomentKind::NodeSaid, evidence);
             }
+            // Told once the API's watch has shown the kubelet what it wrote there itself.
+            Happening::PodRan => self.api_is_reachable(at, &evidence, moments),
+            Happening::NodeRebooted => {
+                self.node.booted = Some(evidence.clone());
+                tell(moments, at, MomentKind::Booted, evidence);
+            }
+            Happening::LinesSuppressed => self.lines_suppressed(seen, evidence, moments),
             Happening::SystemOom | Happening::KernelOomGlobal => {
                 self.node.node_oom = Some(evidence.clone());
                 tell(moments, at, MomentKind::NodeSaid, evidence);
@@ -77,6 +77,16 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn sync_paused(&mut self, at: Micros, evidence: Evidence, moments: &mut Vec<Moment>) {
+        // One that "has yet to be successful" was not healthy before.
+        if evidence.text.contains("pleg was last seen active") {
+            Switch::set(&mut self.node.pleg, false, at, evidence.clone());
+            tell(moments, at, MomentKind::PlegHealthy(false), evidence.clone());
+        }
+        Switch::set(&mut self.node.paused, true, at, evidence.clone());
+        tell(moments, at, MomentKind::Paused(true), evidence);
     }
 
     /// A pod's own line that says why it waits.
@@ -99,6 +109,10 @@ impl World {
         let node = &mut self.node;
         let what = match happening {
             Happening::KubeletStarted => {
+                if evidence.text.starts_with("Successfully registered node") {
+                    self.api_is_reachable(at, &evidence, moments);
+                }
+                let node = &mut self.node;
                 // A start is several lines within seconds.
                 let newest = node.kubelet_started.as_ref().and_then(|it| it.at);
                 if newest.is_some_and(|newest| at.abs_diff(newest) < SAME_START) {
@@ -110,20 +124,12 @@ impl World {
                 }
                 MomentKind::KubeletStarted
             }
-            Happening::KubeletEnded => {
-                node.kubelet_ended = Some(evidence.clone());
-                MomentKind::KubeletStopped
-            }
+            Happening::KubeletEnded => return self.kubelet_failed(SAME_WORDS, evidence, moments),
             Happening::RuntimeStarted => {
                 if let Some(version) = &seen.detail {
                     node.runtime_version = Some(version.clone());
                 }
-                let newest = node.runtime_started.as_ref().and_then(|it| it.at);
-                if newest.is_some_and(|newest| at.abs_diff(newest) < SAME_START) {
-                    return;
-                }
-                node.runtime_started = Some(evidence.clone());
-                MomentKind::RuntimeStarted
+                return self.runtime_started(evidence, moments);
             }
             _ => {
                 node.runtime_stopping = Some(evidence.clone());
@@ -133,18 +139,58 @@ impl World {
         tell(moments, at, what, evidence);
     }
 
+    /// A start is told by the runtime and by systemd.
+    fn runtime_started(&mut self, evidence: Evidence, moments: &mut Vec<Moment>) {
+        let at = evidence.at.unwrap_or_default();
+        let newest = self.node.runtime_started.as_ref().and_then(|it| it.at);
+        if newest.is_none_or(|newest| at.abs_diff(newest) >= SAME_START) {
+            self.node.runtime_started = Some(evidence.clone());
+            tell(moments, at, MomentKind::RuntimeStarted, evidence);
+        }
+    }
+
+    /// The kubelet's own last words, or systemd's that it ended: the first of them tells it.
+    fn kubelet_failed(&mut self, same: u64, evidence: Evidence, moments: &mut Vec<Moment>) {
+        let at = evidence.at.unwrap_or_default();
+        let newest = self.node.kubelet_ended.as_ref().and_then(|it| it.at);
+        if newest.is_none_or(|newest| at.abs_diff(newest) >= same) {
+            self.node.kubelet_ended = Some(evidence.clone());
+            tell(moments, at, MomentKind::KubeletFailed, evidence);
+        }
+    }
+
+    /// What journald threw away of those whose lines are read.
+    fn lines_suppressed(
+        &mut self,
+        seen: &Observation,
+        evidence: Evidence,
+        moments: &mut Vec<Moment>,
+    ) {
+        let unit = seen.about_unit.as_deref().unwrap_or_default();
+        if is_kubelet(unit) || is_runtime(unit) {
+            self.node.trouble(evidence.clone());
+            tell(moments, seen.at, MomentKind::NodeSaid, evidence);
+        }
+    }
+
     /// systemd's word on the unit of the kubelet or the runtime.
     fn unit(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
         let unit = seen.about_unit.as_deref().unwrap_or_default();
-        let is_kubelet =
-            ["kubelet", "k3s", "rke2", "k0s", "microshift"].iter().any(|name| unit.contains(name));
-        let is_runtime = ["containerd", "crio", "docker"].iter().any(|name| unit.contains(name));
         let (at, evidence) = (seen.at, quote::line(seen));
-        let what = match (is_kubelet, is_runtime, happening) {
+        let what = match (is_kubelet(unit), is_runtime(unit), happening) {
             (true, _, Happening::UnitStarted) => return,
+            (true, _, Happening::UnitFailed) => {
+                let is_again = evidence.text.contains("estart");
+                let same = if is_again { SAME_CRASH } else { SAME_END };
+                return self.kubelet_failed(same, evidence, moments);
+            }
             (true, ..) => {
                 self.node.kubelet_ended = Some(evidence.clone());
                 MomentKind::KubeletStopped
+            }
+            // "Starting" may still fail.
+            (_, true, Happening::UnitStarted) if evidence.text.starts_with("Started") => {
+                return self.runtime_started(evidence, moments);
             }
             (_, true, Happening::UnitStarted) => return,
             (_, true, _) => {
@@ -197,6 +243,21 @@ impl World {
         }
         self.network_is_ready(at, evidence, moments);
         self.prove_runtime(at, evidence, moments);
+    }
+
+    /// The kubelet wrote to the API, or was answered by it.
+    pub(super) fn api_is_reachable(
+        &mut self,
+        at: Micros,
+        evidence: &Evidence,
+        moments: &mut Vec<Moment>,
+    ) {
+        if is_off_before(self.node.api.as_ref(), at)
+            && Switch::set(&mut self.node.api, true, at, evidence.clone())
+        {
+            self.node_changed = true;
+            tell(moments, at, MomentKind::ApiReachable(true), evidence.clone());
+        }
     }
 
     pub(super) fn network_is_ready(
@@ -265,6 +326,21 @@ impl World {
 
 /// A kubelet's start is told by several lines.
 const SAME_START: u64 = 10_000_000;
+
+/// The same end of the kubelet: its own words follow each other at once; systemd tells of it after
+/// them, and starts it again after its `RestartSec=`.
+const SAME_WORDS: u64 = 2_000_000;
+const SAME_END: u64 = 5_000_000;
+const SAME_CRASH: u64 = 60_000_000;
+
+/// The unit of a kubelet, or of a distribution that has it inside.
+fn is_kubelet(unit: &str) -> bool {
+    ["kubelet", "k3s", "rke2", "k0s", "microshift"].iter().any(|name| unit.contains(name))
+}
+
+fn is_runtime(unit: &str) -> bool {
+    ["containerd", "crio", "docker"].iter().any(|name| unit.contains(name))
+}
 
 fn is_off_before(switch: Option<&Switch>, at: Micros) -> bool {
     switch.is_some_and(|switch| !switch.on && switch.at < at)

@@ -248,6 +248,10 @@ impl PodState {
         if let Some(index) = self.failures.iter().position(is_same) {
             let before = self.failures.remove(index);
             seen.first = before.first;
+            // A pod is evicted once: that it is done says less than why.
+            if seen.step == "Eviction" {
+                (seen.message, seen.evidence) = (before.message, before.evidence);
+            }
             // The lines of one attempt are one failure.
             let is_again = seen.at.abs_diff(before.at) > SAME_ATTEMPT;
             seen.count = before.count.saturating_add(u32::from(is_again));

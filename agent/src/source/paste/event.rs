@@ -70,18 +70,16 @@ fn happening(event: &Event, at: Option<Micros>, container: Option<String>) -> Op
         "Killing" if message.contains("will be restarted") => {
             (Happening::RestartTold, None, message)
         }
-        "SystemOOM" => (Happening::SystemOom, None, message),
-        "EvictionThresholdMet" => {
-            let resource = message.rsplit(' ').next().map(word);
-            (Happening::EvictionPressure, resource, message)
+        "HostPortConflict" => (Happening::NodeLine, Some(event.reason.clone()), message),
+        reason => {
+            let happening = Happening::of_node_event(reason)?;
+            let reason = match happening {
+                Happening::EvictionPressure => message.rsplit(' ').next().map(word),
+                Happening::SystemOom => None,
+                _ => Some(reason.to_owned()),
+            };
+            (happening, reason, message)
         }
-        "ImageGCFailed" | "FreeDiskSpaceFailed" | "InvalidDiskCapacity" => {
-            (Happening::ImageDiskHigh, Some(event.reason.clone()), message)
-        }
-        "KubeletSetupFailed" | "ContainerGCFailed" | "HostPortConflict" | "NodeNotReady" => {
-            (Happening::NodeLine, Some(event.reason.clone()), message)
-        }
-        _ => return None,
     };
     let is_node = event.pod == PodRef::default();
     Some(Observation {

@@ -74,6 +74,7 @@ const C: &[Beginning] = &[
 
 const E: &[Beginning] = &[
     row("Error updating node status, will retry: ", What::NodeStatusFailed, Nothing, ": "),
+    row("Event(v1.ObjectReference{Kind:\"Node\",", What::NodeEvent, Nothing, ""),
     row("Event(v1.ObjectReference{", What::KubernetesEvent, Nothing, ""),
     row("ExecSync ", What::CriExecSyncFailed, Container, CRI),
     row("Error processing volume ", What::VolumeProcessingFailed, Nothing, ": "),
@@ -100,6 +101,7 @@ const F: &[Beginning] = &[
         Nothing,
         ": ",
     ),
+    row("Failed to initialize CSINode: ", What::CsiNodeFailed, Nothing, ": "),
     row("Failed to execute PostStartHook", What::PostStartHookFailed, Nothing, ": "),
 ];
 
@@ -123,6 +125,8 @@ const O_AND_P: &[Beginning] = &[
     row("Observed a panic: ", What::KubeletPanic, Nothing, ": "),
     row("orphaned pod ", What::OrphanedPod, Uid, ""),
     row("Orphaned pod ", What::OrphanedPod, Uid, ""),
+    row("Part of the existing bootstrap client ", What::ClientCertificateExpired, Nothing, ""),
+    row("part of the existing bootstrap client ", What::ClientCertificateExpired, Nothing, ""),
     row("PodSandboxStatus of sandbox ", What::SandboxStatusFailed, Sandbox, " error: "),
     row("PodSandboxStatus ", What::CriPodSandboxStatusFailed, Sandbox, CRI),
     row("PullImage ", What::CriPullImageFailed, Image, " from image service failed: "),
@@ -163,6 +167,8 @@ const T_TO_U: &[Beginning] = &[
     row("Unable to update node status: ", What::NodeStatusFailed, Nothing, ": "),
     row("Unable to process watch event: ", What::StaticPodUnreadable, Nothing, ": "),
     row("Unable to read config path ", What::StaticPodUnreadable, Nothing, ": "),
+    row("Unable to register node ", What::NodeRegisterFailed, Nothing, ": "),
+    row("The currently active client certificate ", What::ClientCertificateExpired, Nothing, ""),
     row("Topology Admit Handler", What::TopologyAdmit, Nothing, ""),
     row("Deleted mirror pod ", What::MirrorPodReplaced, Pod, ""),
     row("Attempting to sync node with API server", What::KubeletStarting, Nothing, ""),

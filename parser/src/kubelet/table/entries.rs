@@ -184,6 +184,22 @@ pub(super) const ENTRIES: &[(&str, What)] = &[
     ("Failed to ensure lease exists, will retry", What::LeaseFailed),
     ("Failed to update lease", What::LeaseFailed),
     ("Failed to update node lease, error", What::LeaseFailed),
+    ("Unable to register node with API server", What::NodeRegisterFailed),
+    (
+        "Unable to register node with API server, error getting existing node",
+        What::NodeRegisterFailed,
+    ),
+    (
+        "Unable to register node with API server, no node instance returned",
+        What::NodeRegisterFailed,
+    ),
+    ("Unable to register node with API server, reason is forbidden", What::NodeRegisterFailed),
+    (
+        "The currently active client certificate has expired and the server is responsive, exiting.",
+        What::ClientCertificateExpired,
+    ),
+    ("Event channel is full, discard this relist() cycle event", What::PlegEventsDropped),
+    ("Evented PLEG: Event channel is full, discarded pod lifecycle event", What::PlegEventsDropped),
     ("There were many similar errors. Turn up verbosity to see them.", What::OrphanedPod),
     ("Orphaned pod found, but failed to remove volumes subdir", What::OrphanedPod),
     ("Failed to remove orphaned pod dir", What::OrphanedPod),

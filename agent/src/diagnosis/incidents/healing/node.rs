@@ -5,6 +5,7 @@ use super::super::{Ground, Incidents, failing::node_key};
 use crate::{
     diagnosis::{
         Output,
+        incident::Entry,
         key::{self, Family},
         recovery::{Proven, Sign, quote},
         world::moment::{Moment, MomentKind},
@@ -33,10 +34,15 @@ impl Incidents {
             return;
         }
         if moment.what == MomentKind::NodeSaid {
-            let norm = key::norm::norm(&moment.evidence.text);
-            let known = self.pressure_of(&moment.evidence.text);
-            let node_key = known.unwrap_or_else(|| format!("trouble/{norm}"));
+            let text = &moment.evidence.text;
+            let known = self.pressure_of(text);
+            let node_key = known.unwrap_or_else(|| format!("trouble/{}", without_counts(text)));
             self.node_word(now, moment, &node_key, ground, out);
+            return;
+        }
+        // What was awaited is back; what was not has ended unseen.
+        if moment.what == MomentKind::RuntimeStarted && !self.is_runtime_awaited() {
+            self.node_word(now, moment, "restart/runtime", ground, out);
             return;
         }
         let (sign, keys) = sign_of(&moment.what);
@@ -65,12 +71,27 @@ impl Incidents {
         self.resettle_node(now, ground, out);
     }
 
+    fn is_runtime_awaited(&self) -> bool {
+        let is_it = |entry: &Entry| entry.node_key.as_deref() == Some("runtime") && entry.is_live();
+        self.entries.values().any(is_it)
+    }
+
     /// What else the eviction manager says belongs to the pressure that it fights.
     fn pressure_of(&self, text: &str) -> Option<String> {
         let keys = self.entries.values().filter(|entry| entry.is_live());
         let mut keys = keys.filter_map(|entry| entry.node_key.clone());
         text.starts_with("Eviction manager").then(|| keys.find(|it| it.starts_with("pressure/")))?
     }
+}
+
+/// How often and how long is not what.
+fn without_counts(text: &str) -> String {
+    let norm = key::norm::norm(text);
+    let words = norm.split(' ').map(|word| {
+        let is_count = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        if is_count { "<n>" } else { word }
+    });
+    words.collect::<Vec<&str>>().join(" ")
 }
 
 /// The sign that a switch of the node gives or takes, and the keys of the entries it is about.
