@@ -79,6 +79,53 @@ fn r13_each_form_of_paste_is_explained_alone() {
 }
 
 #[test]
+fn r13_a_table_of_pods_is_explained_as_far_as_it_goes_and_less_than_what_tells_more() {
+    let ids = |output: &Output| -> Vec<String> { objects(output).iter().map(told).collect() };
+    let table = "explain/cases/pods-table.txt";
+    let alone = run(&["--output", "json", table]);
+    let expected = ["unclassified StartContainer web-0 -", "not_scheduled OffNode big -"];
+    assert_eq!(ids(&alone), expected);
+    let told = &objects(&alone)[0];
+    assert_eq!(told["cause"]["title"], "the container ends again and again; nothing here says why");
+    assert_eq!(
+        told["next"][0]["command"],
+        "kubectl -n shop logs web-0 --all-containers --previous --tail=50"
+    );
+    let more = run(&["--output", "json", table, "explain/cases/describe-image-pull.txt"]);
+    let ids = ids(&more);
+    assert!(ids.contains(&"image_not_found StartContainer web-0 app".to_owned()), "{ids:?}");
+    assert!(!ids.iter().any(|id| id.starts_with("unclassified")), "{ids:?}");
+}
+
+#[test]
+fn r13_what_powershell_wrote_is_explained_and_a_program_is_refused() {
+    let text = fs::read_to_string(format!("{TESTS}/explain/cases/pod-status.yaml")).unwrap();
+    let wide: Vec<u8> = std::iter::once(0xfeff)
+        .chain(text.replace('\n', "\r\n").encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let output = piped(&wide, &["--output", "json"]);
+    assert_eq!(told(&objects(&output)[0]), "config_configmap_missing StartContainer web-0 app");
+    let program = fs::read(env!("CARGO_BIN_EXE_podwhy")).unwrap();
+    let output = piped(&program[..65_536], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint(&output).contains("standard input: it is no text"), "{}", complaint(&output));
+}
+
+#[test]
+fn a_command_names_the_node_that_the_input_names_and_what_to_type_there() {
+    let line = "E1117 10:31:46.882140    2148 kubelet.go:2419] \"Skipping pod synchronization\" \
+                err=\"[container runtime is down, PLEG is not healthy: pleg was last seen active \
+                4m12.5s ago; threshold is 3m0s]\"";
+    let bare = out(&piped(line.as_bytes(), &[]));
+    assert!(bare.contains("node/<node>"), "{bare}");
+    let logged = format!("Nov 17 10:31:46 node-9 kubelet[2148]: {line}\n");
+    let told = out(&piped(logged.as_bytes(), &[]));
+    assert!(told.contains("node/node-9") && !told.contains("<node>"), "{told}");
+    assert!(told.contains("on the node itself: "), "{told}");
+}
+
+#[test]
 fn nothing_recognised_says_what_helps_and_ends_with_3() {
     let output = piped(b"hello\nworld\n", &["--output", "json"]);
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(3), ""));

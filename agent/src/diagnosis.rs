@@ -110,19 +110,19 @@ impl Diagnosis {
     pub fn new(settings: Settings) -> Self {
         Self {
             window: time::micros(settings.repeats_window),
-            settings,
             clock: Clock::default(),
             times: Times::default(),
             identities: Identities::default(),
             collapse: Collapse::default(),
             counting: Counting::default(),
-            world: World::default(),
+            world: World::of_node(&settings.node),
             incidents: Incidents::default(),
             catalogue: Arc::clone(catalogue::builtin()),
             network_down_at: None,
             view: node::View::default(),
             counters: Counters::default(),
             meta_changed: false,
+            settings,
         }
     }
 

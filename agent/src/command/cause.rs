@@ -20,7 +20,7 @@ pub mod trial;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
-    /// A cause's id, a class, `faq WORD…`, or `test FILE…`
+    /// A cause's id, a class, a question in your words, `faq`, or `test FILE…`
     #[arg(value_name = "ID")]
     what: Vec<String>,
 
@@ -40,7 +40,7 @@ Examples:
   podwhy cause volume                 those of one class
   podwhy cause image_not_found        one cause in full
   podwhy cause faq                    questions that people ask
-  podwhy cause faq clean log          the answer to one of them
+  podwhy cause clean log in a crash loop    the answer to one of them
   podwhy cause test my-causes.yaml    whether your own causes are right, and win where they should
 
 Exit codes: 0 done, 1 no such cause or a trial failed, 2 bad arguments, 64 bad configuration.";
@@ -58,10 +58,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         ["faq", ..] => questions(arguments.what.get(1..).unwrap_or_default(), arguments.output),
         [] => known(arguments, |causes| say(&list(causes, None, arguments.output), DONE)),
         [name] => known(arguments, |causes| one(causes, name, arguments.output)),
-        [..] => {
-            complain(&"name one cause; `podwhy cause faq` takes several words");
-            FAILED
-        }
+        // Several words are a question, whether or not somebody knows our word for that.
+        [..] => questions(&arguments.what, arguments.output),
     };
     code.into()
 }
@@ -125,6 +123,10 @@ fn one(causes: &Catalogue, name: &str, form: Form) -> u8 {
             text += "\nQuestions about them: podwhy cause faq\n";
         }
         return say(&text, DONE);
+    }
+    let asked = [name.to_owned()];
+    if faq::questions().is_ok_and(|all| !faq::find(&all, &asked).is_empty()) {
+        return questions(&asked, form);
     }
     let ids: Vec<&str> = causes.causes().map(|(_, cause)| cause.id.as_str()).collect();
     let parts: Vec<&str> = ids.iter().copied().filter(|id| id.contains(name)).take(8).collect();

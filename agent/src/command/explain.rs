@@ -13,13 +13,14 @@ use crate::source::Micros;
 mod advice;
 mod answer;
 mod bundled;
+mod nodes;
 mod order;
 mod pod_logs;
 mod read;
 mod render;
 mod words;
 
-pub use advice::{Advice, Peaks};
+pub use advice::{Advice, Peaks, Seen};
 pub use answer::{Explained, NamedInput, Options};
 pub use read::explain;
 pub(super) use render::{Look, plain, standing};
@@ -252,7 +253,11 @@ fn opened(files: &[PathBuf]) -> Given {
                 given.bundles.push(*bundle);
                 given.inputs.extend(inputs);
             }
-            Err(error) => given.unread.push(format!("cannot read {}: {error}", file.display())),
+            Err(error) => {
+                let name = file.display().to_string();
+                let why = crate::source::paste::complaint(&error, &name, "explain");
+                given.unread.push(format!("cannot read {name}: {why}"));
+            }
         }
     }
     given

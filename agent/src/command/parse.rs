@@ -102,7 +102,8 @@ impl<W: Write> Printing<W> {
             if let Err(error) = read {
                 unread += 1;
                 let name = name.as_deref().unwrap_or("standard input");
-                complain(&format!("cannot read {name}: {error}"));
+                let why = crate::source::input::complaint(&error, name, "parse");
+                complain(&format!("cannot read {name}: {why}"));
             }
         }
         self.out.flush()?;

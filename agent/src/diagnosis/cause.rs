@@ -149,7 +149,15 @@ fn unclassified(seat: &Seat<'_>, told: &mut Judgement) {
     let words = quote::one_line(deepest(message));
     let code = told.exit_code.map(|code| format!("ended with exit code {code}"));
     let what = if words.is_empty() { code.unwrap_or_else(|| "failed".to_owned()) } else { words };
+    let whose = seat.container.map_or_else(|| "the container".to_owned(), quote::one_line);
     let title = match (&told.step, &told.reason) {
+        // A wait is no reason (R7): that the reason is not known is what there is to say.
+        (_, Some(reason)) if reason == "CrashLoopBackOff" => {
+            format!("{whose} ends again and again; nothing here says why")
+        }
+        (_, Some(reason)) if reason == "ImagePullBackOff" => {
+            format!("the image of {whose} cannot be pulled; nothing here says why")
+        }
         (Some(step), Some(reason)) => format!("{step} failed, {reason}: {what}"),
         (Some(step), None) => format!("{step} failed: {what}"),
         _ => what,
@@ -163,11 +171,24 @@ fn unclassified(seat: &Seat<'_>, told: &mut Judgement) {
     };
     let pod = seat.pod.map_or(&case.pod, |pod| &pod.pod);
     if let (Some(namespace), Some(name)) = (&pod.namespace, &pod.name) {
-        told.next = vec![Next {
-            what: "Read what Kubernetes itself says of the pod".to_owned(),
-            command: Some(format!("kubectl -n {namespace} describe pod {name}")),
+        let next = |what: &str, command: String| Next {
+            what: what.to_owned(),
+            command: Some(command),
             risk: None,
-        }];
+        };
+        if matches!(told.reason.as_deref(), Some("CrashLoopBackOff" | "Error" | "OOMKilled")) {
+            let which = seat
+                .container
+                .map_or_else(|| "--all-containers".to_owned(), |name| format!("-c {name}"));
+            told.next.push(next(
+                "Read what it wrote before it ended",
+                format!("kubectl -n {namespace} logs {name} {which} --previous --tail=50"),
+            ));
+        }
+        told.next.push(next(
+            "Read what Kubernetes itself says of the pod",
+            format!("kubectl -n {namespace} describe pod {name}"),
+        ));
     }
     told.clears_when = "the step that failed succeeds for this pod".to_owned();
 }

@@ -56,6 +56,8 @@ pub(super) struct Specs {
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub(super) struct World {
+    /// The node's name as the settings have it; may be empty.
+    pub(super) name: String,
     pods: BTreeMap<String, PodState>,
     specs: BTreeMap<String, Specs>,
     /// `namespace/name` to the key of the newest pod of that name.
@@ -71,6 +73,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// A world that knows no more than what the node is called, and maybe not that.
+    pub(super) fn of_node(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
     /// Takes in a line, already completed by what ids are known to belong to.
     pub(super) fn observe(&mut self, _now: Micros, seen: &Observation) -> Vec<Moment> {
         let mut moments = Vec::new();

@@ -19,6 +19,7 @@ use crate::limits::SNIFF_BYTES;
 mod physical;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 pub(crate) use physical::{Physical, Piece};
 
@@ -159,10 +160,10 @@ impl Form {
 
 /// What files that are no text begin with, and what to do with them.
 const FOREIGN: [(&[u8], &str); 4] = [
-    (b"LPKSHHRH", "this is a journal file: journalctl --file FILE -o export | podwhy parse"),
-    (b"\xfd7zXZ\0", "compressed with xz: xz -dc FILE | podwhy parse"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd: zstd -dc FILE | podwhy parse"),
-    (b"BZh", "compressed with bzip2: bzip2 -dc FILE | podwhy parse"),
+    (b"LPKSHHRH", "it is a journal file; pipe it: journalctl --file FILE -o export | podwhy …"),
+    (b"\xfd7zXZ\0", "it is compressed with xz; pipe it: xz -dc FILE | podwhy …"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd; pipe it: zstd -dc FILE | podwhy …"),
+    (b"BZh", "it is compressed with bzip2; pipe it: bzip2 -dc FILE | podwhy …"),
 ];
 
 /// Looks at the magic number, so that a rotated `.gz` is read under any name.
@@ -173,8 +174,38 @@ pub(crate) fn decompressed(mut input: Box<dyn Read + Send>) -> io::Result<Bytes>
     }
     let is_gzip = head.starts_with(&[0x1f, 0x8b]);
     let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(input));
-    let whole = if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { whole };
-    sniffable(whole)
+    let mut whole = if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { whole };
+    let head = head_of(&mut whole, 2)?;
+    let order = wide::order_of(&head);
+    let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(whole));
+    sniffable(match order {
+        Some(order) => Box::new(wide::Wide::new(whole, order)),
+        None => whole,
+    })
+}
+
+/// Makes sure that it is text: a program or an image is read for no failure.
+pub(crate) fn text_only(bytes: &mut Bytes) -> io::Result<()> {
+    let head = bytes.fill_buf()?;
+    let (head, first) = (head.get(..4096).unwrap_or(head), head.split(|it| *it == b'\n').next());
+    let is_control = |byte: &&u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
+    let controls = head.iter().filter(is_control).count();
+    // Journal fields may hold anything; an odd byte in a log is none of our business.
+    if controls * 20 > head.len() && !super::recording::is_export(first.unwrap_or_default()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no text"));
+    }
+    Ok(())
+}
+
+/// What is wrong with an input, for who gave it: the command in it is one to paste.
+pub(crate) fn complaint(error: &io::Error, file: &str, command: &str) -> String {
+    let text = error.to_string();
+    if error.kind() == io::ErrorKind::InvalidData {
+        text.replace(" FILE ", &format!(" {file} "))
+            .replace("podwhy …", &format!("podwhy {command}"))
+    } else {
+        text
+    }
 }
 
 /// Makes sure that the first line, up to a bound, is in the buffer's first piece: a pipe may hand

@@ -9,7 +9,7 @@ use podwhy_parser::{Origin, continues_block};
 use super::input::{Bytes, Physical, Piece as Read};
 use super::recording::{self, Entries, Export, Objects};
 use super::{Line, Micros, text};
-use crate::fact::Dated;
+use crate::fact::{Dated, PodRef};
 use crate::limits::{DOCUMENT_BYTES, LINE_BYTES};
 use crate::observation::Observation;
 
@@ -18,18 +18,24 @@ mod clean;
 mod describe;
 mod document;
 mod event;
+mod image;
 mod object;
 mod pod;
+mod pods_table;
 mod table;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub use image::{Image, Quota};
 pub use object::Manifest;
+pub use pods_table::LISTED;
 pub use value::{age, tidy};
 
 use clean::Unwrap;
 use document::{Document, Going};
+
+pub(crate) use super::input::complaint;
 
 /// Bytes, decompressed by what they are.
 ///
@@ -50,6 +56,12 @@ pub enum Part<'a> {
     Reported(Box<Observation>),
     /// A specification, to be read for what will fail or hurt.
     Manifest(Box<Manifest>),
+    /// What an image says of itself.
+    Image(Box<Image>),
+    /// The bounds of a namespace.
+    Quota(Box<Quota>),
+    /// A pod that a table names, and its node where the table has it.
+    Listed(PodRef, Option<String>),
 }
 
 /// Takes the parts.
@@ -65,8 +77,12 @@ pub struct Paste {
 #[derive(Debug)]
 enum Reader {
     Mixed(Box<Mixed>),
-    Export(Box<Export<Bytes>>),
-    Ended { lines: u64, unread: u64 },
+    /// The export format, and what goes on behind it.
+    Export(Box<Export<Bytes>>, Box<Mixed>),
+    Ended {
+        lines: u64,
+        unread: u64,
+    },
 }
 
 impl Paste {
@@ -80,7 +96,9 @@ impl Paste {
         written: Micros,
         now: Option<Micros>,
     ) -> io::Result<Self> {
-        let lines = Physical::new(super::input::decompressed(Box::new(bytes))?);
+        let mut bytes = super::input::decompressed(Box::new(bytes))?;
+        super::input::text_only(&mut bytes)?;
+        let lines = Physical::new(bytes);
         let mixed = Mixed {
             lines: Some(lines),
             reading: text::Reading::before(written),
@@ -101,21 +119,40 @@ impl Paste {
     /// # Errors
     /// What the read or the decompression says; reading on is of no use then.
     pub fn next(&mut self, sink: Sink<'_>) -> io::Result<bool> {
-        match &mut self.reader {
-            Reader::Export(export) => export.next(&mut |line| sink(Part::Line(line))),
-            Reader::Ended { .. } => Ok(false),
-            Reader::Mixed(mixed) => match mixed.next(self.now, sink)? {
-                Step::On => Ok(true),
-                Step::Ends => {
-                    let unread = mixed.unread();
-                    self.reader = Reader::Ended { lines: mixed.count, unread };
-                    Ok(false)
+        let step = match &mut self.reader {
+            Reader::Export(export, _) => {
+                match export.next_among_others(&mut |line| sink(Part::Line(line)))? {
+                    recording::Next::Entry => return Ok(true),
+                    recording::Next::Other(other) => Step::Back(other),
+                    recording::Next::Ends => Step::Ends,
                 }
-                Step::Exported(lines) => {
-                    self.reader = Reader::Export(Box::new(Export::new(lines)));
-                    Ok(true)
-                }
-            },
+            }
+            Reader::Ended { .. } => return Ok(false),
+            Reader::Mixed(mixed) => mixed.next(self.now, sink)?,
+        };
+        let (lines, unread) = (self.lines(), self.unread());
+        let over = Reader::Ended { lines, unread };
+        self.reader = match (step, std::mem::replace(&mut self.reader, over)) {
+            (Step::On, reader) => reader,
+            (Step::Exported(rest), Reader::Mixed(mixed)) => {
+                Reader::Export(Box::new(Export::new(rest)), mixed)
+            }
+            (Step::Back(other), Reader::Export(export, mut mixed)) => {
+                mixed.go_on(*export, &other, self.now, sink)?;
+                Reader::Mixed(mixed)
+            }
+            _ => return Ok(false),
+        };
+        Ok(true)
+    }
+
+    /// The machine that the lines are of, where they say it.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match &self.reader {
+            Reader::Mixed(mixed) => mixed.host(),
+            Reader::Export(export, mixed) => export.host().or_else(|| mixed.host()),
+            Reader::Ended { .. } => None,
         }
     }
 
@@ -124,7 +161,7 @@ impl Paste {
     pub fn lines(&self) -> u64 {
         match &self.reader {
             Reader::Mixed(mixed) => mixed.count,
-            Reader::Export(export) => export.lines(),
+            Reader::Export(export, _) => export.lines(),
             Reader::Ended { lines, .. } => *lines,
         }
     }
@@ -134,7 +171,7 @@ impl Paste {
     pub fn unread(&self) -> u64 {
         match &self.reader {
             Reader::Mixed(mixed) => mixed.unread(),
-            Reader::Export(export) => export.skipped().undecodable,
+            Reader::Export(export, mixed) => mixed.unread() + export.skipped().undecodable,
             Reader::Ended { unread, .. } => *unread,
         }
     }
@@ -146,6 +183,8 @@ enum Step {
     Ends,
     /// The export format begins: its binary fields are no lines.
     Exported(Physical<Bytes>),
+    /// The export is over, and this is the first line behind it.
+    Back(recording::Other),
 }
 
 /// Text with documents in it.
@@ -174,6 +213,10 @@ struct Open {
 }
 
 impl Mixed {
+    fn host(&self) -> Option<&str> {
+        self.reading.host().or_else(|| self.objects.host()).or_else(|| self.entries.host())
+    }
+
     const fn unread(&self) -> u64 {
         self.unread + self.objects.skipped().undecodable
     }
@@ -196,6 +239,24 @@ impl Mixed {
         self.cleaned = cleaned;
         self.lines = Some(lines);
         Ok(Step::On)
+    }
+
+    /// What follows an export.
+    fn go_on(
+        &mut self,
+        export: Export<Bytes>,
+        other: &recording::Other,
+        now: Option<Micros>,
+        sink: Sink<'_>,
+    ) -> io::Result<()> {
+        self.unread += export.skipped().undecodable;
+        self.count = other.number;
+        self.lines = Some(export.into_lines());
+        let mut cleaned = std::mem::take(&mut self.cleaned);
+        let piece = Read { bytes: &other.line, cut: other.cut, number: other.number };
+        self.piece(piece, &mut cleaned, now, sink)?;
+        self.cleaned = cleaned;
+        Ok(())
     }
 
     fn piece(
@@ -267,6 +328,7 @@ impl Mixed {
                 Document::Yaml => object::yaml(&text, number, sink),
                 Document::Describe(_) => describe::read(&text, number, now, sink),
                 Document::Table => table::read(&text, number, now, sink),
+                Document::Pods => pods_table::read(&text, number, now, sink),
                 Document::Verbose => self.verbose(&text, number, sink),
             };
         self.unread += u64::from(!is_read);

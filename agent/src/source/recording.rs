@@ -12,7 +12,7 @@ mod tests;
 
 pub use batch::Batch;
 pub(crate) use entry::Entries;
-pub(crate) use export::{Export, is_export};
+pub(crate) use export::{Export, Next, Other, is_export};
 pub(crate) use json::{Json, Objects, is_json_entry};
 
 /// Entries that were read and not handed on.

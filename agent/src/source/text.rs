@@ -50,6 +50,8 @@ pub(crate) struct Reading {
     calendar: Calendar,
     boot: u64,
     text: String,
+    /// The machine of the first line of a kubelet or a runtime that says it.
+    host: String,
     /// Whether the last line of standard output, and of standard error, goes on in its next (G66).
     goes_on: [bool; 2],
 }
@@ -61,8 +63,14 @@ impl Reading {
             calendar: Calendar::before(written),
             boot: 0,
             text: String::new(),
+            host: String::new(),
             goes_on: [false; 2],
         }
+    }
+
+    /// The machine that the lines are of.
+    pub(crate) fn host(&self) -> Option<&str> {
+        Some(self.host.as_str()).filter(|host| !host.is_empty())
     }
 
     /// Takes a physical line, and hands on the line of a log that it is.
@@ -82,6 +90,12 @@ impl Reading {
         }
         let prefix = Prefix::of(whole);
         let text = prefix.as_ref().map_or(whole, |prefix| prefix.rest);
+        let origin = prefix.as_ref().and_then(|prefix| origin::of_identifier(prefix.identifier));
+        if self.host.is_empty()
+            && let (Some(_), Some(prefix)) = (origin, &prefix)
+        {
+            self.host.push_str(prefix.host);
+        }
         let pod = if prefix.is_none() { pod_log(whole) } else { None };
         let text = match &pod {
             // The first piece keeps its frame; the joiner puts the others' content behind it.
@@ -99,10 +113,7 @@ impl Reading {
         let (at, dated) = self.calendar.resolve(stamp);
         sink(Line {
             text,
-            origin: prefix
-                .as_ref()
-                .and_then(|prefix| origin::of_identifier(prefix.identifier))
-                .unwrap_or(Origin::Any),
+            origin: origin.unwrap_or(Origin::Any),
             unit: "",
             stream: match (&prefix, &pod) {
                 (Some(prefix), _) => prefix.stream(),

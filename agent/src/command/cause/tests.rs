@@ -19,6 +19,28 @@ fn every_question_is_found_by_its_own_words_and_names_real_causes() {
 }
 
 #[test]
+fn r94_each_question_is_answered_as_people_ask_it() {
+    let questions = faq::questions().unwrap();
+    for (asked, about) in [
+        ("root cause or wrapper", "root cause"),
+        ("what does skipping mean", "\"skipping\""),
+        ("clean log in CrashLoopBackOff", "log is clean"),
+        ("CreatePodSandbox failures", "CreatePodSandbox"),
+        ("sync failure or scheduling failure", "scheduling failure"),
+        ("sidecar or init container", "blocks my pod"),
+        ("sidecar crash with a healthy main", "healthy"),
+        ("how to debug a sidecar", "debug a sidecar"),
+        ("which limits", "limits"),
+        ("a sidecar as an init container", "be an init container"),
+    ] {
+        let asked: Vec<String> = asked.split(' ').map(str::to_owned).collect();
+        let found = faq::find(&questions, &asked);
+        assert!(found.iter().any(|it| it.ask.contains(about)), "{asked:?} finds {found:?}");
+        assert!(found.len() <= 3, "{asked:?} finds too many: {}", found.len());
+    }
+}
+
+#[test]
 fn a_page_tells_what_it_means_how_it_is_told_and_what_to_do() {
     let (class, cause) = catalogue::builtin().get("evict_memory").unwrap();
     let page = render::page(class, cause);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fact::{Container, Pod, Role};
 use crate::limits::EXPLAIN_ADVICE;
-use crate::source::paste::Manifest;
+use crate::source::paste::{Image, Manifest, Quota};
 
 mod image;
 mod probe;
+mod shared;
 mod volume;
 
 #[cfg(test)]
@@ -32,12 +33,25 @@ pub struct Advice {
     /// What to do about it.
     #[serde(rename = "do")]
     pub what: String,
+    /// The exact command to look, where there is one; changes nothing.
+    pub command: Option<String>,
     /// 1-based line of the input.
     pub line: Option<u64>,
 }
 
 /// What was seen of containers: the most memory that each used, by pod and container name.
 pub type Peaks = BTreeMap<(String, String), u64>;
+
+/// What the input shows beside the manifests.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The most memory that each container was seen to use.
+    pub peaks: Peaks,
+    /// What images say of themselves.
+    pub images: Vec<Image>,
+    /// The bounds of namespaces.
+    pub quotas: Vec<Quota>,
+}
 
 /// One thing to say about a container, or about the pod.
 #[derive(Clone, Debug, Default)]
@@ -46,20 +60,21 @@ struct Said {
     container: Option<String>,
     text: String,
     what: String,
+    command: Option<String>,
 }
 
 fn said(id: &'static str, of: Option<&Container>, text: String, what: &str) -> Said {
     let container = of.map(|container| container.name.clone());
-    Said { id, container, text, what: what.to_owned() }
+    Said { id, container, text, what: what.to_owned(), command: None }
 }
 
 /// Reads the manifests; each fault of a workload is told once, however many pods it has.
-pub(super) fn of<'m>(manifests: impl Iterator<Item = &'m Manifest>, peaks: &Peaks) -> Vec<Advice> {
+pub(super) fn of<'m>(manifests: impl Iterator<Item = &'m Manifest>, seen: &Seen) -> Vec<Advice> {
     let (mut told, mut all) = (BTreeSet::new(), Vec::new());
     for manifest in manifests {
         let pod = &manifest.pod;
         let whose = pod.owner.as_ref().map_or_else(|| pod.name.clone(), |owner| owner.name.clone());
-        for said in judged(pod, peaks) {
+        for said in judged(manifest, seen) {
             let is_new = told.insert((
                 pod.namespace.clone(),
                 whose.clone(),
@@ -78,6 +93,7 @@ pub(super) fn of<'m>(manifests: impl Iterator<Item = &'m Manifest>, peaks: &Peak
                 container: said.container,
                 text: said.text,
                 what: said.what,
+                command: said.command,
                 line,
             });
         }
@@ -103,33 +119,37 @@ fn line_of(manifest: &Manifest, container: Option<&str>) -> Option<u64> {
         .filter(|line| *line > 0)
 }
 
-fn judged(pod: &Pod, peaks: &Peaks) -> Vec<Said> {
+fn judged(manifest: &Manifest, seen: &Seen) -> Vec<Said> {
+    let pod = &manifest.pod;
     let mut all = Vec::new();
     roles(pod, &mut all);
     probe::judge(pod, &mut all);
     volume::judge(pod, &mut all);
-    image::judge(pod, &mut all);
-    users(pod, &mut all);
-    memory(pod, peaks, &mut all);
+    image::judge(manifest, &seen.images, &mut all);
+    shared::judge(pod, &seen.quotas, &mut all);
+    users(pod, &seen.images, &mut all);
+    memory(pod, &seen.peaks, &mut all);
     all
 }
 
+/// Names of containers that serve another.
+const SERVANTS: [&str; 12] = [
+    "sidecar",
+    "proxy",
+    "envoy",
+    "fluent",
+    "shipper",
+    "exporter",
+    "collector",
+    "promtail",
+    "filebeat",
+    "logger",
+    "vector",
+    "agent",
+];
+
 /// R47–R50, R87: which container waits for which.
 fn roles(pod: &Pod, all: &mut Vec<Said>) {
-    const SERVANTS: [&str; 12] = [
-        "sidecar",
-        "proxy",
-        "envoy",
-        "fluent",
-        "shipper",
-        "exporter",
-        "collector",
-        "promtail",
-        "filebeat",
-        "logger",
-        "vector",
-        "agent",
-    ];
     for container in pod.containers.iter().filter(|container| container.role == Role::Init) {
         let is_servant = SERVANTS.iter().any(|word| container.name.contains(word));
         let has_probe = container.readiness.is_some() || container.liveness.is_some();
@@ -164,10 +184,16 @@ fn roles(pod: &Pod, all: &mut Vec<Said>) {
 }
 
 /// Who runs it, and what it may write.
-fn users(pod: &Pod, all: &mut Vec<Said>) {
+fn users(pod: &Pod, images: &[Image], all: &mut Vec<Said>) {
     for container in &pod.containers {
         let user = container.run_as_user.or(pod.run_as_user);
-        if container.run_as_non_root == Some(true) && user.is_none() {
+        // What the image says of its user decides, where that is known.
+        let own = image::config_of(container, images).map(|image| image.user.as_str());
+        let is_numbered = own.is_some_and(|user| {
+            user.split(':').next().is_some_and(|id| id.parse::<u32>().is_ok_and(|id| id > 0))
+        });
+        let is_root = own.is_some_and(image::is_root);
+        if container.run_as_non_root == Some(true) && user.is_none() && !is_numbered && !is_root {
             let text =
                 "runAsNonRoot without runAsUser: the kubelet refuses the container where the \
                         image's user is root or a name instead of a number"

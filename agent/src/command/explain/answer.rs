@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::advice::{self, Advice, Peaks};
+use super::advice::{self, Advice, Seen};
 use crate::fact;
 use crate::incident::Incident;
 use crate::source::Micros;
@@ -53,8 +53,8 @@ pub struct Explained {
     pub incidents: Vec<Incident>,
     /// Specifications in the input, for advice.
     pub manifests: Vec<Manifest>,
-    /// The most memory that each container was seen to use.
-    pub peaks: Peaks,
+    /// What else the input shows that advice is judged by.
+    pub seen: Seen,
     /// Physical lines read.
     pub lines: u64,
     /// Messages that were understood.
@@ -90,6 +90,6 @@ impl Explained {
             .manifests
             .iter()
             .filter(|manifest| manifest.pod.phase.is_none() || fails(&manifest.pod));
-        advice::of(wanted, &self.peaks)
+        advice::of(wanted, &self.seen)
     }
 }

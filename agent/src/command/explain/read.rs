@@ -11,6 +11,7 @@ use super::answer::{Explained, NamedInput, Options};
 use super::order::{Item, Order};
 use podwhy_parser::Component;
 
+use super::nodes::Nodes;
 use super::words::Words;
 use crate::diagnosis::{self, Diagnosis, Input, Output};
 use crate::fact::{self, Dated, Fact};
@@ -19,7 +20,7 @@ use crate::limits::{EXPLAIN_INCIDENTS, EXPLAIN_MANIFESTS};
 use crate::observation::{Kind, Observation, time::Times};
 use crate::source::Micros;
 use crate::source::join::{Join, Joined};
-use crate::source::paste::{Manifest, Part, Paste};
+use crate::source::paste::{Image, LISTED, Manifest, Part, Paste, Quota};
 
 /// Lines that say no year are dated before this, where nothing else dates them. Such times are
 /// never told, they only order.
@@ -38,7 +39,11 @@ pub fn explain(inputs: Vec<NamedInput>, options: &Options) -> Explained {
         let written = input.written.or(options.at).unwrap_or(UNDATED);
         match Paste::new(input.bytes, written, options.at) {
             Ok(paste) => readings.push(Reading::new(paste, place, written)),
-            Err(error) => run.unread(place, &error),
+            Err(error) => {
+                let name = name_of(&run.names, place).unwrap_or("FILE").to_owned();
+                let why = crate::source::paste::complaint(&error, &name, "explain");
+                run.unread(place, &why);
+            }
         }
     }
     // The one that lags goes on: inputs of the same time meet.
@@ -73,6 +78,8 @@ struct Reading {
     at: Micros,
     /// Something in it was understood.
     is_known: bool,
+    /// Its machine is known.
+    is_named: bool,
     is_over: bool,
 }
 
@@ -87,12 +94,13 @@ impl Reading {
             written,
             at: Micros::MIN,
             is_known: false,
+            is_named: false,
             is_over: false,
         }
     }
 
     fn step(&mut self, run: &mut Run<'_>) -> io::Result<()> {
-        let Self { paste, join, times, place, written, at, is_known, .. } = self;
+        let Self { paste, join, times, place, written, at, is_known, is_named, .. } = self;
         let before = run.understood();
         let next = paste.next(&mut |part| match part {
             Part::Line(line) => {
@@ -106,7 +114,14 @@ impl Reading {
             Part::Fact(fact) => run.fact(fact, *place),
             Part::Reported(seen) => run.reported(seen, *place, *at),
             Part::Manifest(manifest) => run.manifest(manifest),
+            Part::Image(image) => run.image(*image),
+            Part::Quota(quota) => run.quota(*quota),
+            Part::Listed(pod, node) => run.listed(&pod, node.as_deref()),
         });
+        if let Some(host) = paste.host().filter(|_| !*is_named) {
+            run.nodes.host(host);
+            *is_named = true;
+        }
         if !*is_known && run.understood() > before {
             *is_known = true;
             run.words.unsaid(*place);
@@ -128,11 +143,13 @@ struct Run<'o> {
     order: Order,
     engine: Option<Diagnosis>,
     words: Words,
-    node: Option<String>,
+    nodes: Nodes,
     /// Uids by namespace and name.
     uids: BTreeMap<(String, String), String>,
     /// Pods of which lines tell failures; an unnamed one under empty names.
     told: BTreeSet<(String, String)>,
+    /// Pods of which something tells more than that they fail.
+    detailed: BTreeSet<(String, String)>,
     incidents: BTreeMap<String, Incident>,
     sequence: Vec<String>,
     out: Output,
@@ -152,9 +169,10 @@ impl<'o> Run<'o> {
             order: Order::default(),
             engine: None,
             words,
-            node: options.node.clone(),
+            nodes: Nodes::given(options.node.clone()),
             uids: BTreeMap::new(),
             told: BTreeSet::new(),
+            detailed: BTreeSet::new(),
             incidents: BTreeMap::new(),
             sequence: Vec::new(),
             out: Output::default(),
@@ -189,9 +207,6 @@ impl<'o> Run<'o> {
             return self.said((place, true), line.dated.then_some(line.at), &text);
         }
         self.explained.messages += 1;
-        if self.node.is_none() {
-            self.node = joined.message.frame.host.map(str::to_owned);
-        }
         let Some(mut seen) = Observation::from_message(&joined.message, line, times) else {
             return;
         };
@@ -215,7 +230,9 @@ impl<'o> Run<'o> {
         self.explained.is_dated |= dated.at > 0;
         match &mut dated.fact {
             Fact::Pod(pod) => {
-                self.node = self.node.take().or_else(|| pod.node.clone());
+                if let Some(node) = &pod.node {
+                    self.nodes.of_pod(&pod_ref(pod), node);
+                }
                 if let Some(uid) = pod.uid.clone() {
                     self.learn(Some(&pod.namespace), Some(&pod.name), uid);
                 }
@@ -224,9 +241,16 @@ impl<'o> Run<'o> {
                 }
             }
             Fact::NodeObject(node) => {
-                self.node.get_or_insert_with(|| node.name.clone());
+                self.nodes.named(&node.name);
             }
-            Fact::Event(event) => event.line = placed(event.line, place),
+            Fact::Event(event) => {
+                event.line = placed(event.line, place);
+                match (&event.host, event.object_kind.as_str()) {
+                    (Some(node), _) => self.nodes.of_pod(&event.pod, node),
+                    (None, "Node") => self.nodes.named(&event.object_name),
+                    (None, _) => {}
+                }
+            }
             Fact::LastWords(words) => self.words.given(words),
             Fact::Cgroup(cgroup) => self.peak(cgroup),
             _ => {}
@@ -239,10 +263,41 @@ impl<'o> Run<'o> {
         self.explained.messages += 1;
         self.explained.is_dated |= seen.dated;
         seen.writer.number = placed(seen.writer.number, place);
+        if !is_bare(&seen) && self.detailed.len() < crate::limits::IDENTITIES {
+            let (namespace, name) = key_of(&seen);
+            self.detailed.insert((String::new(), name.clone()));
+            self.detailed.insert(if namespace.is_empty() {
+                (ANY_NAMESPACE.to_owned(), name)
+            } else {
+                (namespace, name)
+            });
+        }
         if !seen.dated && at > Micros::MIN {
             (seen.at, seen.received) = (at, at);
         }
         self.push(seen.received, Item::Reported(seen));
+    }
+
+    fn image(&mut self, image: Image) {
+        self.explained.facts += 1;
+        if self.explained.seen.images.len() < EXPLAIN_MANIFESTS {
+            self.explained.seen.images.push(image);
+        }
+    }
+
+    fn quota(&mut self, quota: Quota) {
+        self.explained.facts += 1;
+        if self.explained.seen.quotas.len() < EXPLAIN_MANIFESTS {
+            self.explained.seen.quotas.push(quota);
+        }
+    }
+
+    /// A row of a table of pods.
+    fn listed(&mut self, pod: &fact::PodRef, node: Option<&str>) {
+        self.explained.facts += 1;
+        if let Some(node) = node {
+            self.nodes.of_pod(pod, node);
+        }
     }
 
     fn manifest(&mut self, manifest: Box<Manifest>) {
@@ -257,7 +312,7 @@ impl<'o> Run<'o> {
         else {
             return;
         };
-        let peaks = &mut self.explained.peaks;
+        let peaks = &mut self.explained.seen.peaks;
         let key = (pod, cgroup.instance.container.clone());
         if peaks.len() < crate::limits::SERIES || peaks.contains_key(&key) {
             let known = peaks.entry(key).or_default();
@@ -291,7 +346,11 @@ impl<'o> Run<'o> {
             Item::Seen(seen) => Input::Observed(seen),
             Item::Reported(mut seen) => {
                 let key = key_of(&seen);
-                if self.told.contains(&key) {
+                let is_told_better = || {
+                    let anywhere = (ANY_NAMESPACE.to_owned(), key.1.clone());
+                    self.detailed.contains(&key) || self.detailed.contains(&anywhere)
+                };
+                if self.told.contains(&key) || (is_bare(&seen) && is_told_better()) {
                     return;
                 }
                 seen.pod.uid = seen.pod.uid.or_else(|| self.uids.get(&key).cloned());
@@ -319,10 +378,10 @@ impl<'o> Run<'o> {
     }
 
     fn feed(&mut self, at: Micros, input: Input) {
-        let node = &self.node;
+        let nodes = &self.nodes;
         let catalogue = &self.options.catalogue;
         let engine = self.engine.get_or_insert_with(|| {
-            let mut engine = Diagnosis::new(settings(node.clone().unwrap_or_default()));
+            let mut engine = Diagnosis::new(settings(nodes.name()));
             if let Some(catalogue) = catalogue {
                 engine.set_catalogue(Arc::clone(catalogue));
             }
@@ -371,6 +430,7 @@ impl<'o> Run<'o> {
             if let Some(incident) = self.incidents.remove(&id) {
                 let mut incident = unnamed(incident);
                 named(&mut incident, &self.names);
+                self.nodes.fill(&mut incident);
                 explained.incidents.push(incident);
             }
         }
@@ -392,6 +452,15 @@ fn key_of(seen: &Observation) -> (String, String) {
     (of(&seen.pod.namespace), of(&seen.pod.name))
 }
 
+/// A row of a table: it fails, and no more.
+fn is_bare(seen: &Observation) -> bool {
+    seen.kind == Kind::SyncFailure
+        && seen.error.as_deref().is_some_and(|error| error.starts_with(LISTED))
+}
+
+/// Stands for the namespace where a report says none. No namespace has such a name.
+const ANY_NAMESPACE: &str = "*";
+
 /// A fragment names no pod, yet something has to carry its failure.
 const NO_POD: &str = "unnamed-pod";
 const NO_NAMESPACE: &str = "unnamed-namespace";
@@ -406,7 +475,9 @@ fn unnamed(incident: Incident) -> Incident {
     }
     let json = serde_json::to_string(&incident).unwrap_or_default();
     let json = json.replace(NO_POD, "<pod>").replace(NO_NAMESPACE, "<namespace>");
-    let mut incident = serde_json::from_str(&json).unwrap_or(incident);
+    let mut incident: Incident = serde_json::from_str(&json).unwrap_or(incident);
+    // A sentence needs no name for what nobody named.
+    incident.cause.title = incident.cause.title.replace(" in <namespace>", "");
     for pod in &mut incident.pods {
         pod.name = pod.name.take().filter(|name| name != "<pod>");
         pod.namespace = pod.namespace.take().filter(|name| name != "<namespace>");
@@ -430,6 +501,11 @@ fn named(incident: &mut Incident, names: &[Option<String>]) {
         evidence.line = Some(number & ((1 << FILE_SHIFT) - 1)).filter(|line| *line > 0);
         evidence.file = name_of(names, number >> FILE_SHIFT).map(str::to_owned);
     }
+}
+
+fn pod_ref(pod: &fact::Pod) -> fact::PodRef {
+    let namespace = Some(pod.namespace.clone()).filter(|namespace| !namespace.is_empty());
+    fact::PodRef { namespace, name: Some(pod.name.clone()), uid: pod.uid.clone() }
 }
 
 /// Whether a pod of a fact is the one of a reference.

@@ -65,6 +65,9 @@ pub(super) fn text(explained: &Explained, advice: &[Advice], look: Look) -> Stri
     for advice in advice {
         page.headline(("ADVICE", "36"), &plain(&about(advice)), &plain(&advice.text), "");
         page.field("do", &plain(&advice.what));
+        if let Some(command) = &advice.command {
+            page.command(&plain(command));
+        }
         page.blank();
     }
     if !incidents.is_empty() {
@@ -167,6 +170,9 @@ fn end(page: &mut Page, incident: &Incident, clock: Clock) {
             page.field("next", &plain(&next.what));
             if let Some(command) = &next.command {
                 page.command(&plain(command));
+                if let Some(inner) = on_the_node(command) {
+                    page.more(&format!("on the node itself: {}", plain(inner)));
+                }
             }
             if let Some(risk) = &next.risk {
                 page.more(&format!("risk: {}", plain(risk)));
@@ -202,6 +208,16 @@ fn end(page: &mut Page, incident: &Incident, clock: Clock) {
         let members = format!("{} incidents belong to this one", incident.members.len());
         page.field("members", &members);
     }
+}
+
+/// What a command runs behind `kubectl debug node/…`: somebody who is there types that alone.
+fn on_the_node(command: &str) -> Option<&str> {
+    let inner = command
+        .starts_with("kubectl debug node/")
+        .then(|| command.split_once(" chroot /host "))??
+        .1;
+    // Behind another command of the shell it would not be the whole.
+    Some(inner.trim()).filter(|inner| !inner.is_empty())
 }
 
 fn headline(page: &mut Page, incident: &Incident, clock: Clock) {
@@ -251,7 +267,8 @@ fn pods(incident: &Incident) -> String {
         let mut name = names.into_iter().flatten().map(plain).collect::<Vec<_>>().join("/");
         if let Some(container) = &pod.container {
             let role = pod.role.map(role).unwrap_or("container");
-            let _ = write!(name, " ({role} {})", plain(container));
+            let of = format!("{role} {}", plain(container));
+            name = if name.is_empty() { of } else { format!("{name} ({of})") };
         }
         name
     };

@@ -32,6 +32,11 @@ impl<R: BufRead> Physical<R> {
         self.number
     }
 
+    /// The line that was read last.
+    pub(crate) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
     /// The next line, at most `bound` bytes of it; `None` at the end.
     pub(crate) fn next(&mut self, bound: usize) -> io::Result<Option<Piece<'_>>> {
         self.line.clear();

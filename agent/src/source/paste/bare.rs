@@ -65,11 +65,7 @@ pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
         return event::of(&event, None).into_iter().next();
     }
     let text = unescaped(line);
-    let pod = PodRef {
-        namespace: value_of(&text, "pod").and_then(|it| it.split_once('/')).map(|it| word(it.0)),
-        name: value_of(&text, "pod").and_then(|it| it.split_once('/')).map(|it| word(it.1)),
-        uid: value_of(&text, "podUID").map(word),
-    };
+    let pod = pod_of(&text);
     let error = inner(&text);
     let failures = match of_error(error) {
         Some(failure) if !text.contains("failed to \"") => vec![failure],
@@ -81,6 +77,31 @@ pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
     let mut seen = reported(first, &pod, container.as_deref(), None, number);
     seen.failures.extend(failures);
     Some(seen)
+}
+
+/// The pod that it names: `pod="shop/web-0"` behind it, or `pod=web-0_shop(<uid>)` inside.
+fn pod_of(text: &str) -> PodRef {
+    if let Some((namespace, name)) = value_of(text, "pod").and_then(|it| it.split_once('/')) {
+        let uid = value_of(text, "podUID").map(word);
+        return PodRef { namespace: Some(word(namespace)), name: Some(word(name)), uid };
+    }
+    let inside = || {
+        let (_, rest) = text.split_once(" pod=").or_else(|| text.split_once(" for pod \""))?;
+        let (names, rest) = rest.split_once('(')?;
+        let (name, namespace) = names.trim_matches('"').split_once('_')?;
+        let (uid, _) = rest.split_once(')')?;
+        let is_name = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.'))
+        };
+        let is_pod = is_name(name) && is_name(namespace) && is_name(uid);
+        is_pod.then(|| PodRef {
+            namespace: Some(word(namespace)),
+            name: Some(word(name)),
+            uid: Some(word(uid)),
+        })
+    };
+    inside().unwrap_or_default()
 }
 
 /// `configmap "x" not found`, alone or behind `Error: `.

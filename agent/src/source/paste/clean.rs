@@ -1,7 +1,9 @@
 //! Undoes what terminals and editors do to a copied line: colours, byte order marks, carriage
 //! returns, and line breaks where the window was too narrow.
 
-use memchr::memchr;
+use std::cmp::Ordering;
+
+use memchr::{memchr, memmem};
 use podwhy_parser::{Origin, starts_message};
 
 use crate::limits::{JOIN_BYTES, WRAPPED_LINES};
@@ -53,6 +55,10 @@ pub(super) struct Unwrap {
     lines: u32,
     /// Columns of the line that was cut by the window.
     width: usize,
+    /// Columns of the longest line so far: where several end there, a window ended them.
+    longest: usize,
+    /// How many have been that long.
+    times: u32,
 }
 
 /// Windows that a line may end at by chance of its quotes.
@@ -75,11 +81,15 @@ impl Unwrap {
             }
             self.flush(sink);
         }
+        let (open, full) = (is_open(text), self.is_full(text));
+        // Nearly every line: with all its quotes closed and its header whole.
+        let is_plain = !open && !full && memmem::find(piece.bytes, b"] ").is_some();
         let may_go_on = !piece.cut
+            && !is_plain
             && match beginning(text) {
                 Beginning::Broken => true,
-                Beginning::Whole => is_open(text) || self.is_full(text),
-                Beginning::None => is_open(text) && starts_message(Origin::Any, text),
+                Beginning::Whole => open || full,
+                Beginning::None => open && starts_message(Origin::Any, text),
             };
         if may_go_on {
             self.held.push_str(text);
@@ -102,9 +112,16 @@ impl Unwrap {
     }
 
     /// It ends where a window may have ended it.
-    fn is_full(&self, text: &str) -> bool {
+    fn is_full(&mut self, text: &str) -> bool {
         let columns = text.chars().count();
-        columns == self.width || WIDTHS.contains(&columns)
+        match columns.cmp(&self.longest) {
+            Ordering::Less => {}
+            Ordering::Equal => self.times += 1,
+            Ordering::Greater => (self.longest, self.times) = (columns, 1),
+        }
+        // Messages repeat, and so do their lengths: three equal ones, and none that is longer.
+        let is_window = columns == self.longest && self.times >= 3 && columns >= 40;
+        columns == self.width || is_window || WIDTHS.contains(&columns)
     }
 
     /// Hands on what is held.

@@ -3,6 +3,7 @@
 
 use podwhy_parser::{Origin, Stamp, parse, starts_message};
 
+use super::pods_table;
 use crate::fact::Dated;
 use crate::source::Micros;
 
@@ -15,6 +16,8 @@ pub(super) enum Document {
     Describe(Section),
     /// `kubectl get events`
     Table,
+    /// `kubectl get pods`
+    Pods,
     /// `journalctl -o verbose`
     Verbose,
 }
@@ -61,6 +64,7 @@ impl Document {
             b'L' | b'N' | b'T' | b'F' | b'C' if is_table_head(line) => {
                 Some((Self::Table, Going::On))
             }
+            b'N' if pods_table::is_head(line) => Some((Self::Pods, Going::On)),
             b'A'..=b'Z' if is_verbose(line) => Some((Self::Verbose, Going::On)),
             b'E' if line.trim_end() == "Events:" => {
                 Some((Self::Describe(Section { in_events: true }), Going::On))
@@ -79,6 +83,7 @@ impl Document {
             Self::Yaml => goes_on_if(continues_yaml(line)),
             Self::Describe(section) => section.take(line),
             Self::Table => goes_on_if(!line.trim().is_empty() && !is_other(line)),
+            Self::Pods => goes_on_if(pods_table::goes_on(line) && !is_other(line)),
             Self::Verbose => goes_on_if(line.starts_with("    ")),
         }
     }
@@ -105,9 +110,17 @@ fn json(line: &str) -> Option<(Document, Going)> {
 }
 
 fn is_object(line: &str) -> bool {
-    ["\"kind\"", "\"items\"", "\"containers\"", "\"object\"", "\"metadata\""]
-        .iter()
-        .any(|key| line.contains(key))
+    const KEYS: [&str; 8] = [
+        "\"kind\"",
+        "\"items\"",
+        "\"containers\"",
+        "\"object\"",
+        "\"metadata\"",
+        "\"Entrypoint\"",
+        "\"Cmd\"",
+        "\"rootfs\"",
+    ];
+    KEYS.iter().any(|key| line.contains(key))
 }
 
 impl Depth {
@@ -210,13 +223,15 @@ fn is_other(line: &str) -> bool {
         || line.starts_with("```")
         || begins_description(line)
         || is_table_head(line)
+        || pods_table::is_head(line)
         || (!line.starts_with([' ', '-']) && starts_message(Origin::Any, line))
         || fact(line).is_some()
 }
 
 /// `Sun 2026-11-22 22:52:21.823257 UTC [s=…;i=…`
 fn is_verbose(line: &str) -> bool {
-    line.split_once(" [s=").is_some_and(|(head, ids)| {
+    let found = memchr::memmem::find(line.as_bytes(), b" [s=").filter(|at| *at < 64);
+    found.and_then(|at| line.split_at_checked(at)).is_some_and(|(head, ids)| {
         let date = head.split_once(' ').map(|(_weekday, date)| date);
         ids.contains(";i=") && date.is_some_and(|date| Stamp::read_civil(date).is_some())
     })

@@ -108,7 +108,7 @@ fn container_in(message: &str) -> Option<String> {
 }
 
 /// The failed steps of an Event.
-fn failures(reason: &str, message: &str) -> Vec<Failure> {
+pub(super) fn failures(reason: &str, message: &str) -> Vec<Failure> {
     if message.contains("failed to \"") {
         return clauses(message);
     }

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1 as api;
 use serde_json::Value;
 
 use super::value::{self, at, flag, list, long, small, text, time};
-use super::{Part, Sink, event, pod};
+use super::{Part, Sink, event, image, pod};
 use crate::fact::{self};
 use crate::fact::{Dated, Event, Fact, NodeObject, PodRef, from_api, pod::Condition, pod::Owner};
 
@@ -36,6 +36,10 @@ pub(super) fn yaml(text: &str, number: u64, sink: Sink<'_>) -> bool {
 
 /// Reads an object, whatever it is.
 pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
+    let images = image::all(value);
+    if !images.is_empty() {
+        return images.into_iter().for_each(|image| sink(Part::Image(Box::new(image))));
+    }
     if let Some(items) = value.get("items").and_then(Value::as_array).or(value.as_array()) {
         let mut lines = Lines { rest: source, number };
         for item in items {
@@ -54,6 +58,7 @@ pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
             hand_on(value::newest(value), Fact::NodeObject(Box::new(node)), sink);
         }
         Some("Pod") => read_pod(value, number, source, sink),
+        Some("ResourceQuota") => sink(Part::Quota(Box::new(image::quota(value)))),
         Some(kind) => workload(kind, value, number, source, sink),
         None if at(value, &["involvedObject"]).is_some() => read_event(value, number, sink),
         None if is_pod(value) => read_pod(value, number, source, sink),
@@ -61,7 +66,11 @@ pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
             let whole = serde_json::json!({ "kind": "Pod", "spec": value });
             read_pod(&whole, number, source, sink);
         }
-        None => {}
+        None => {
+            if let Some(image) = image::of(value) {
+                sink(Part::Image(Box::new(image)));
+            }
+        }
     }
 }
 

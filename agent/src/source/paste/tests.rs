@@ -14,6 +14,10 @@ struct Seen {
     reported: Vec<String>,
     observed: Vec<Observation>,
     manifests: Vec<Manifest>,
+    /// Pod and node.
+    listed: Vec<(String, String)>,
+    images: Vec<Image>,
+    quotas: Vec<Quota>,
     unread: u64,
 }
 
@@ -37,6 +41,11 @@ fn seen(text: &[u8]) -> Seen {
                 all.observed.push(*seen);
             }
             Part::Manifest(manifest) => all.manifests.push(*manifest),
+            Part::Listed(pod, node) => {
+                all.listed.push((pod.name.unwrap_or_default(), node.unwrap_or_default()));
+            }
+            Part::Image(image) => all.images.push(*image),
+            Part::Quota(quota) => all.quotas.push(*quota),
         })
         .unwrap()
     {}
@@ -354,4 +363,96 @@ proptest::proptest! {
     ) {
         let _ = seen(&pieces.concat());
     }
+}
+
+/// Two entries of `journalctl -o export`, the first with a binary field.
+fn export() -> Vec<u8> {
+    let mut bytes = b"__CURSOR=s=1;i=1\n__REALTIME_TIMESTAMP=1795387955604216\n_HOSTNAME=node-7\n\
+        _UID=0\n_SYSTEMD_UNIT=kubelet.service\nMESSAGE\n"
+        .to_vec();
+    bytes.extend((KLOG.len() as u64).to_le_bytes());
+    bytes.extend(KLOG.as_bytes());
+    bytes.extend(
+        b"\n\n__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795387956604216\n_UID=0\n\
+        _SYSTEMD_UNIT=kubelet.service\nMESSAGE=second\n\n",
+    );
+    bytes
+}
+
+#[test]
+fn r13_an_exported_journal_stands_anywhere_between_what_kubectl_prints() {
+    let description = include_str!("../../../../tests/explain/cases/describe-image-pull.txt");
+    let table = include_str!("../../../../tests/explain/cases/events-table.txt");
+    let whole =
+        [description.as_bytes(), b"\n", &export(), table.as_bytes(), &export(), KLOG.as_bytes()];
+    let seen = seen(&whole.concat());
+    assert_eq!(seen.lines, [KLOG, "second", KLOG, "second", KLOG]);
+    assert_eq!(pods(&seen).len(), 1);
+    assert!(seen.reported.iter().any(|it| it.starts_with("MountVolume")), "{:?}", seen.reported);
+    assert_eq!(seen.unread, 0);
+}
+
+#[test]
+fn r13_an_exported_journal_that_came_through_windows_is_the_same() {
+    let text = "__CURSOR=s=1;i=1\r\n__REALTIME_TIMESTAMP=1795387955604216\r\n_UID=0\r\n_PID=7\r\n\
+        _SYSTEMD_UNIT=kubelet.service\r\nMESSAGE=first\r\n\r\n__CURSOR=s=1;i=2\r\n_UID=0\r\n\
+        _SYSTEMD_UNIT=kubelet.service\r\nMESSAGE=second\r\n\r\n";
+    let seen = seen(text.as_bytes());
+    assert_eq!(seen.lines, ["first", "second"]);
+    assert_eq!(seen.unread, 0);
+}
+
+#[test]
+fn r13_a_table_of_pods_tells_which_fail_and_where_they_are() {
+    let table = "NAMESPACE   NAME     READY   STATUS             RESTARTS        AGE   IP           NODE     NOMINATED NODE   READINESS GATES\n\
+        shop        web-0    0/1     CrashLoopBackOff   37 (2m4s ago)   3h    10.244.1.7   node-3   <none>           <none>\n\
+        shop        web-1    1/1     Running            0               3h    10.244.1.8   node-4   <none>           <none>\n\
+        $ uptime\n";
+    let seen = seen(table.as_bytes());
+    assert_eq!(
+        seen.reported,
+        [
+            "StartContainer/CrashLoopBackOff -: `kubectl get pods` says CrashLoopBackOff, restarted 37 \
+          times, the last 2m4s ago, and not why"
+        ]
+    );
+    let pair = |pod: &str, node: &str| (pod.to_owned(), node.to_owned());
+    assert_eq!(seen.listed, [pair("web-0", "node-3"), pair("web-1", "node-4")]);
+    assert_eq!(seen.lines, ["$ uptime"]);
+}
+
+#[test]
+fn r41_r88_images_and_quotas_are_read_where_they_stand() {
+    let text = r#"[
+  {"Id": "sha256:1", "RepoTags": ["shop/web:2"], "Architecture": "amd64",
+   "Config": {"User": "", "Entrypoint": ["/entry"], "Cmd": null}}
+]
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: team, namespace: shop}
+spec: {hard: {limits.memory: 8Gi, pods: 10}}
+"#;
+    let seen = seen(text.as_bytes());
+    assert_eq!(seen.images.len(), 1);
+    assert_eq!(seen.images[0].entrypoint, ["/entry"]);
+    let bound = |what: &str, amount: &str| (what.to_owned(), amount.to_owned(), None);
+    assert_eq!(seen.quotas[0].bounds, [bound("limits.memory", "8Gi"), bound("pods", "10")]);
+}
+
+#[test]
+fn a_program_is_no_text() {
+    let bytes: Vec<u8> = (0_u32..8192).map(|it| (it * 7919 >> 3) as u8).collect();
+    let error = Paste::new(Cursor::new(bytes), 0, None).unwrap_err();
+    assert_eq!(error.to_string(), "it is no text");
+}
+
+#[test]
+fn the_pod_inside_a_bare_message_is_its_pod() {
+    let text = r#"back-off 5m0s restarting failed container=app pod=web-0_shop(0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11)"#;
+    let line =
+        format!("failed to \"StartContainer\" for \"app\" with CrashLoopBackOff: \"{text}\"\n");
+    let seen = seen(line.as_bytes());
+    let pod = &seen.observed[0].pod;
+    assert_eq!((pod.namespace.as_deref(), pod.name.as_deref()), (Some("shop"), Some("web-0")));
 }

@@ -22,6 +22,7 @@ pub(crate) enum Field {
     Transport,
     StreamId,
     LineBreak,
+    Hostname,
     Other,
 }
 
@@ -39,6 +40,7 @@ impl Field {
             b"_TRANSPORT" => Self::Transport,
             b"_STREAM_ID" => Self::StreamId,
             b"_LINE_BREAK" => Self::LineBreak,
+            b"_HOSTNAME" => Self::Hostname,
             _ => Self::Other,
         }
     }
@@ -55,6 +57,11 @@ impl Entries {
     /// Takes a field.
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8], number: u64) {
         self.entry.set(Field::of(name), value, number);
+    }
+
+    /// The machine that the entries are of.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.entry.host()
     }
 
     /// The entry is complete: hands on the line that it is.
@@ -84,6 +91,8 @@ pub(crate) struct Entry {
     has_fields: bool,
     /// Time of the entry before, for one that does not say its own.
     last_at: Micros,
+    /// The machine of the first entry that says it: kept from entry to entry.
+    host: String,
     text: String,
 }
 
@@ -98,9 +107,10 @@ enum Transport {
 impl Entry {
     /// Forgets the entry, keeps the buffers.
     pub(crate) fn clear(&mut self) {
-        let Self { message, unit, about_unit, identifier, text, last_at, .. } =
+        let Self { message, unit, about_unit, identifier, host, text, last_at, .. } =
             std::mem::take(self);
-        *self = Self { message, unit, about_unit, identifier, text, last_at, ..Self::default() };
+        *self =
+            Self { message, unit, about_unit, identifier, host, text, last_at, ..Self::default() };
         self.message.clear();
         self.unit.clear();
         self.about_unit.clear();
@@ -109,6 +119,10 @@ impl Entry {
 
     pub(crate) const fn is_empty(&self) -> bool {
         !self.has_fields
+    }
+
+    pub(crate) fn host(&self) -> Option<&str> {
+        Some(self.host.as_str()).filter(|host| !host.is_empty())
     }
 
     /// Takes a field's value. Of a repeated field the first one counts.
@@ -137,6 +151,7 @@ impl Entry {
                 }
             }
             Field::StreamId => self.stream = Some(stream_id(&[value])),
+            Field::Hostname => keep_first(&mut self.host, value),
             Field::LineBreak => self.is_cut |= value == b"line-max",
             Field::Message | Field::Other => {}
         }

@@ -27,7 +27,25 @@ enum Step {
     Field,
     EntryEnds,
     Binary(Field),
+    /// No part of an entry: its number, and whether it is only a beginning.
+    Other(u64, bool),
     InputEnds,
+}
+
+/// A line that is no part of an export.
+#[derive(Debug)]
+pub(crate) struct Other {
+    pub(crate) line: Vec<u8>,
+    pub(crate) number: u64,
+    pub(crate) cut: bool,
+}
+
+/// What stands next in a text in which an export is only a part.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Entry,
+    Other(Other),
+    Ends,
 }
 
 impl<R: BufRead> Export<R> {
@@ -44,12 +62,21 @@ impl<R: BufRead> Export<R> {
         self.skipped
     }
 
+    /// The machine that the entries are of.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.entry.host()
+    }
+
     /// Reads to the end of the next entry. `false` at the end of the input.
     pub(crate) fn next(&mut self, sink: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
         self.entry.clear();
         loop {
             let goes_on = match self.step()? {
                 Step::Field => continue,
+                Step::Other(..) => {
+                    self.skipped.undecodable += 1;
+                    continue;
+                }
                 Step::Binary(field) => {
                     if self.binary_field(field)? {
                         continue;
@@ -68,14 +95,48 @@ impl<R: BufRead> Export<R> {
         }
     }
 
+    /// The same where the export may end before the input does.
+    pub(crate) fn next_among_others(&mut self, sink: &mut dyn FnMut(Line<'_>)) -> io::Result<Next> {
+        self.entry.clear();
+        loop {
+            let next = match self.step()? {
+                Step::Field => continue,
+                Step::Binary(field) => {
+                    if self.binary_field(field)? {
+                        continue;
+                    }
+                    Next::Ends
+                }
+                Step::EntryEnds if self.entry.is_empty() => continue,
+                Step::EntryEnds => Next::Entry,
+                Step::Other(number, cut) => {
+                    let line = self.lines.line().to_vec();
+                    Next::Other(Other { line, number, cut })
+                }
+                Step::InputEnds => Next::Ends,
+            };
+            if !self.entry.is_empty() {
+                self.entry.hand_on(&mut self.skipped, sink)?;
+            }
+            return Ok(next);
+        }
+    }
+
+    /// What is left of the input.
+    pub(crate) fn into_lines(self) -> Physical<R> {
+        self.lines
+    }
+
     fn step(&mut self) -> io::Result<Step> {
         let Some(line) = self.lines.next(LINE_BYTES + NAME_BYTES)? else {
             return Ok(Step::InputEnds);
         };
-        if line.bytes.is_empty() {
+        // A copy that came through Windows.
+        let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes);
+        if bytes.is_empty() {
             return Ok(Step::EntryEnds);
         }
-        let split = memchr::memchr(b'=', line.bytes).and_then(|at| line.bytes.split_at_checked(at));
+        let split = memchr::memchr(b'=', bytes).and_then(|at| bytes.split_at_checked(at));
         match split {
             Some((name, value)) if is_name(name) => {
                 let field = Field::of(name);
@@ -86,11 +147,13 @@ impl<R: BufRead> Export<R> {
                 }
                 Ok(Step::Field)
             }
-            None if is_name(line.bytes) => Ok(Step::Binary(Field::of(line.bytes))),
-            _ => {
-                self.skipped.undecodable += 1;
-                Ok(Step::Field)
+            // No entry begins with a field that nobody knows: that is a word of another text.
+            None if is_name(line.bytes)
+                && (!self.entry.is_empty() || Field::of(line.bytes) != Field::Other) =>
+            {
+                Ok(Step::Binary(Field::of(line.bytes)))
             }
+            _ => Ok(Step::Other(line.number, line.cut)),
         }
     }
 
@@ -129,8 +192,9 @@ fn is_name(name: &[u8]) -> bool {
 /// The first line of an export: `journalctl` begins each entry with its addresses. A field's name
 /// alone would not do, since a paste may begin with the shell's `NAME=value`.
 pub(crate) fn is_export(first_line: &[u8]) -> bool {
-    let name = first_line.split(|byte| *byte == b'=').next().unwrap_or_default();
-    name.len() < first_line.len()
-        && (name.starts_with(b"__") || Field::of(name) != Field::Other)
-        && is_name(name)
+    let head = first_line.get(..=NAME_BYTES).unwrap_or(first_line);
+    let Some(name) = memchr::memchr(b'=', head).and_then(|end| head.get(..end)) else {
+        return false;
+    };
+    (name.starts_with(b"__") || Field::of(name) != Field::Other) && is_name(name)
 }

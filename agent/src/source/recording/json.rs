@@ -58,6 +58,11 @@ impl Objects {
         self.skipped
     }
 
+    /// The machine that the entries are of.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.entry.host()
+    }
+
     /// Takes one object, and hands on the line that it is.
     pub(crate) fn take(
         &mut self,
