@@ -13,6 +13,7 @@ use crate::source::Micros;
 mod advice;
 mod answer;
 mod bundled;
+mod naming;
 mod nodes;
 mod order;
 mod pod_logs;
@@ -254,7 +255,9 @@ fn opened(files: &[PathBuf]) -> Given {
                 given.inputs.extend(inputs);
             }
             Err(error) => {
+                let is_file = file != Path::new("-");
                 let name = file.display().to_string();
+                let name = if is_file { name } else { "standard input".to_owned() };
                 let why = crate::source::paste::complaint(&error, &name, "explain");
                 given.unread.push(format!("cannot read {name}: {why}"));
             }

@@ -184,14 +184,14 @@ pub(crate) fn decompressed(mut input: Box<dyn Read + Send>) -> io::Result<Bytes>
     })
 }
 
-/// Makes sure that it is text: a program or an image is read for no failure.
-pub(crate) fn text_only(bytes: &mut Bytes) -> io::Result<()> {
-    let head = bytes.fill_buf()?;
-    let (head, first) = (head.get(..4096).unwrap_or(head), head.split(|it| *it == b'\n').next());
+/// Makes sure that the beginning of an input is text: a program or a picture tells no failure.
+pub(crate) fn text_only(head: &[u8]) -> io::Result<()> {
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let is_control = |byte: &&u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
     let controls = head.iter().filter(is_control).count();
     // Journal fields may hold anything; an odd byte in a log is none of our business.
-    if controls * 20 > head.len() && !super::recording::is_export(first.unwrap_or_default()) {
+    let is_binary = head.len() >= 64 && controls * 20 > head.len();
+    if is_binary && !super::recording::is_export(first) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no text"));
     }
     Ok(())

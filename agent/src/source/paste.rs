@@ -35,7 +35,7 @@ pub use value::{age, tidy};
 use clean::Unwrap;
 use document::{Document, Going};
 
-pub(crate) use super::input::complaint;
+pub(crate) use super::input::{complaint, text_only};
 
 /// Bytes, decompressed by what they are.
 ///
@@ -96,9 +96,7 @@ impl Paste {
         written: Micros,
         now: Option<Micros>,
     ) -> io::Result<Self> {
-        let mut bytes = super::input::decompressed(Box::new(bytes))?;
-        super::input::text_only(&mut bytes)?;
-        let lines = Physical::new(bytes);
+        let lines = Physical::new(super::input::decompressed(Box::new(bytes))?);
         let mixed = Mixed {
             lines: Some(lines),
             reading: text::Reading::before(written),

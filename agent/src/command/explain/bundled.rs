@@ -10,7 +10,10 @@ use super::{Explained, NamedInput, plain};
 use crate::incident::{Incident, Scope};
 use crate::limits::{BUNDLE_MEMBER_BYTES, EXPLAIN_INCIDENTS};
 use crate::redact;
-use crate::source::{Micros, paste::unpacked};
+use crate::source::{
+    Micros,
+    paste::{text_only, unpacked},
+};
 
 /// An input, looked into.
 #[derive(Debug)]
@@ -47,6 +50,9 @@ pub(super) fn open(input: NamedInput) -> io::Result<Opened> {
     // Not more than is there: a paste may be a single word.
     bytes.by_ref().take(BLOCK as u64).read_to_end(&mut head)?;
     let is_archive = head.get(MAGIC).is_some_and(|magic| magic == b"ustar");
+    if !is_archive {
+        text_only(&head)?;
+    }
     let bytes = io::Cursor::new(head).chain(bytes);
     if !is_archive {
         return Ok(Opened::Paste(NamedInput { name, bytes: Box::new(bytes), written }));

@@ -11,6 +11,7 @@ use super::answer::{Explained, NamedInput, Options};
 use super::order::{Item, Order};
 use podwhy_parser::Component;
 
+use super::naming::{NO_NAMESPACE, NO_POD, name_of, named, placed, unnamed};
 use super::nodes::Nodes;
 use super::words::Words;
 use crate::diagnosis::{self, Diagnosis, Input, Output};
@@ -25,9 +26,6 @@ use crate::source::paste::{Image, LISTED, Manifest, Part, Paste, Quota};
 /// Lines that say no year are dated before this, where nothing else dates them. Such times are
 /// never told, they only order.
 const UNDATED: Micros = 1_767_225_600_000_000;
-
-/// Bits of a line's number that stay the line's; above them stands the input's place.
-const FILE_SHIFT: u32 = 40;
 
 /// Reads everything and concludes.
 #[must_use]
@@ -460,48 +458,6 @@ fn is_bare(seen: &Observation) -> bool {
 
 /// Stands for the namespace where a report says none. No namespace has such a name.
 const ANY_NAMESPACE: &str = "*";
-
-/// A fragment names no pod, yet something has to carry its failure.
-const NO_POD: &str = "unnamed-pod";
-const NO_NAMESPACE: &str = "unnamed-namespace";
-
-/// Takes the names back that stood in for missing ones; commands then say what is to be put in.
-fn unnamed(incident: Incident) -> Incident {
-    let stands_in = |pod: &crate::incident::Pod| {
-        pod.namespace.as_deref() == Some(NO_NAMESPACE) || pod.name.as_deref() == Some(NO_POD)
-    };
-    if !incident.pods.iter().any(stands_in) {
-        return incident;
-    }
-    let json = serde_json::to_string(&incident).unwrap_or_default();
-    let json = json.replace(NO_POD, "<pod>").replace(NO_NAMESPACE, "<namespace>");
-    let mut incident: Incident = serde_json::from_str(&json).unwrap_or(incident);
-    // A sentence needs no name for what nobody named.
-    incident.cause.title = incident.cause.title.replace(" in <namespace>", "");
-    for pod in &mut incident.pods {
-        pod.name = pod.name.take().filter(|name| name != "<pod>");
-        pod.namespace = pod.namespace.take().filter(|name| name != "<namespace>");
-    }
-    incident
-}
-
-/// The line's number with its input's place above it.
-const fn placed(number: u64, place: u64) -> u64 {
-    if number == 0 { 0 } else { number | (place << FILE_SHIFT) }
-}
-
-fn name_of(names: &[Option<String>], place: u64) -> Option<&str> {
-    names.get(usize::try_from(place).ok()?)?.as_deref()
-}
-
-/// Gives evidence its file back.
-fn named(incident: &mut Incident, names: &[Option<String>]) {
-    for evidence in &mut incident.evidence {
-        let Some(number) = evidence.line else { continue };
-        evidence.line = Some(number & ((1 << FILE_SHIFT) - 1)).filter(|line| *line > 0);
-        evidence.file = name_of(names, number >> FILE_SHIFT).map(str::to_owned);
-    }
-}
 
 fn pod_ref(pod: &fact::Pod) -> fact::PodRef {
     let namespace = Some(pod.namespace.clone()).filter(|namespace| !namespace.is_empty());

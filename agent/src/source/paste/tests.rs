@@ -442,9 +442,12 @@ spec: {hard: {limits.memory: 8Gi, pods: 10}}
 
 #[test]
 fn a_program_is_no_text() {
-    let bytes: Vec<u8> = (0_u32..8192).map(|it| (it * 7919 >> 3) as u8).collect();
-    let error = Paste::new(Cursor::new(bytes), 0, None).unwrap_err();
+    let bytes: Vec<u8> = (0_u32..8192).map(|it| (it.wrapping_mul(7919) >> 3).to_le_bytes()[0]).collect();
+    let error = text_only(&bytes).unwrap_err();
     assert_eq!(error.to_string(), "it is no text");
+    for text in [KLOG.as_bytes().to_vec(), export(), vec![14]] {
+        text_only(&text).unwrap();
+    }
 }
 
 #[test]

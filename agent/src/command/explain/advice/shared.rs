@@ -19,7 +19,8 @@ const ASKED: [(&str, fn(&Container) -> bool); 4] = [
 
 /// A container that was added later and says nothing of what a quota counts.
 fn quota(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
-    let lasting = || pod.containers.iter().filter(|it| it.role != Role::Ephemeral);
+    let lasting =
+        || pod.containers.iter().filter(|it| matches!(it.role, Role::Main | Role::NativeSidecar));
     let here = |quota: &&Quota| quota.namespace.is_empty() || quota.namespace == pod.namespace;
     let known: Vec<&Quota> = quotas.iter().filter(here).collect();
     let namespace = if pod.namespace.is_empty() { "<namespace>" } else { &pod.namespace };
@@ -51,7 +52,7 @@ fn quota(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
                 missing.join(", ")
             );
             ("quota_needs_resources", text)
-        } else if !forgotten.is_empty() && known.is_empty() {
+        } else if !forgotten.is_empty() && missing.len() == ASKED.len() && known.is_empty() {
             let text = format!(
                 "other containers of the pod set {}, this one does not: where a quota counts that, \
                  the API refuses the pod, and only the ReplicaSet's Events say so (FailedCreate)",

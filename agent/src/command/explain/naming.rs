@@ -1,0 +1,85 @@
+//! Stand-ins for names that an input does not have, and the numbers of its lines: put in before the
+//! engine, taken out behind it.
+
+use std::collections::BTreeSet;
+
+use crate::incident::{self, Incident};
+
+/// Bits of a line's number that stay the line's; above them stands the input's place.
+const FILE_SHIFT: u32 = 40;
+
+/// A fragment names no pod, yet something has to carry its failure.
+pub(super) const NO_POD: &str = "unnamed-pod";
+pub(super) const NO_NAMESPACE: &str = "unnamed-namespace";
+
+/// Takes the names back that stood in for missing ones; commands then say what is to be put in.
+pub(super) fn unnamed(incident: Incident) -> Incident {
+    let stands_in = |pod: &incident::Pod| {
+        pod.namespace.as_deref() == Some(NO_NAMESPACE) || pod.name.as_deref() == Some(NO_POD)
+    };
+    if !incident.pods.iter().any(stands_in) {
+        return incident;
+    }
+    let json = serde_json::to_string(&incident).unwrap_or_default();
+    let json = json.replace(NO_POD, "<pod>").replace(NO_NAMESPACE, "<namespace>");
+    let mut incident: Incident = serde_json::from_str(&json).unwrap_or(incident);
+    // A sentence needs no name for what nobody named.
+    incident.cause.title = incident.cause.title.replace(" in <namespace>", "");
+    for pod in &mut incident.pods {
+        pod.name = pod.name.take().filter(|name| name != "<pod>");
+        pod.namespace = pod.namespace.take().filter(|name| name != "<namespace>");
+    }
+    incident
+}
+
+/// The line's number with its input's place above it.
+pub(super) const fn placed(number: u64, place: u64) -> u64 {
+    if number == 0 { 0 } else { number | (place << FILE_SHIFT) }
+}
+
+pub(super) fn name_of(names: &[Option<String>], place: u64) -> Option<&str> {
+    names.get(usize::try_from(place).ok()?)?.as_deref()
+}
+
+/// Gives evidence its file back.
+pub(super) fn named(incident: &mut Incident, names: &[Option<String>]) {
+    for evidence in &mut incident.evidence {
+        let Some(number) = evidence.line else { continue };
+        evidence.line = Some(number & ((1 << FILE_SHIFT) - 1)).filter(|line| *line > 0);
+        evidence.file = name_of(names, number >> FILE_SHIFT).map(str::to_owned);
+    }
+    // A report and the Event that it was read from are one line of the paste, told twice.
+    let mut told = BTreeSet::new();
+    incident.evidence.retain(|evidence| {
+        let words = evidence.text.rsplit(": ").next().unwrap_or_default().to_owned();
+        evidence.line.is_none() || told.insert((evidence.file.clone(), evidence.line, words))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::Evidence;
+
+    #[test]
+    fn what_one_line_told_twice_is_evidence_once() {
+        let evidence = |text: &str, line| Evidence {
+            text: text.to_owned(),
+            line: Some(placed(line, 1)),
+            ..Evidence::default()
+        };
+        let mut incident = Incident {
+            evidence: vec![
+                evidence("CreateContainerConfigError: configmap \"web\" not found", 7),
+                evidence("Failed: Error: configmap \"web\" not found", 7),
+                evidence("BackOff: Back-off restarting", 7),
+                evidence("Failed: Error: configmap \"web\" not found", 9),
+            ],
+            ..Incident::default()
+        };
+        named(&mut incident, &[None, Some("events.txt".to_owned())]);
+        let lines: Vec<_> = incident.evidence.iter().map(|it| (it.line, &it.file)).collect();
+        let file = Some("events.txt".to_owned());
+        assert_eq!(lines, [(Some(7), &file), (Some(7), &file), (Some(9), &file)]);
+    }
+}
