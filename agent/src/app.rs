@@ -2,6 +2,7 @@
 //! exporter lives on the caller's; sources and checks bring their own. All channels are bounded.
 
 pub mod core;
+mod delivery;
 pub mod door;
 pub mod evidence;
 mod opening;
@@ -9,17 +10,17 @@ pub mod replay;
 mod shelf;
 mod sources;
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 pub use self::sources::pods_config;
 use self::{
     core::{Core, Pace},
+    delivery::{Delivery, Notices, destinations, of_exporter},
     evidence::Evidence,
     opening::open_outbox,
     sources::{follow_journal, follow_pods, sight},
@@ -28,7 +29,7 @@ use crate::{
     catalogue::Catalogue,
     config::{self, Config},
     diagnosis::{self, Check, CheckStatus},
-    export::{self, Exporter, Port, Request, encode::Identity, terminal},
+    export::{self, Request, encode::Identity},
     fact::Dated,
     limits,
     node::{self, View},
@@ -106,11 +107,12 @@ async fn live(
     signals: &mut shutdown::Signals,
 ) -> anyhow::Result<()> {
     let identity = Identity { node: node_name(config), cluster: config.cluster_name.clone() };
-    let destination = destination(config, environment)?;
+    let destinations = destinations(config, environment)?;
     let Some(outbox) = open_outbox(&config.state, signals).await? else { return Ok(()) };
-    let committed = Arc::new(Notify::new());
-    let mut core = Core::new(outbox, settings(config, &identity), committed.clone());
+    let notices = Notices::default();
+    let mut core = Core::new(outbox, settings(config, &identity), Arc::clone(&notices.logs));
     core.set_catalogue(causes);
+    notices.prepare(&mut core, &destinations);
     let from = core.outbox().position(journal::SOURCE);
 
     let (feeds, feeds_in) = mpsc::channel(limits::FEED_QUEUE);
@@ -150,8 +152,8 @@ async fn live(
     }
 
     let (drain, draining) = watch::channel(None);
-    let port = Port::new(requests, committed);
-    let mut exporter = tokio::spawn(deliver(destination, identity, port, draining));
+    let mut delivery = Delivery::begin(destinations, &identity, &requests, &notices, &draining);
+    drop(requests);
 
     let mut fault = None;
     let mut delivered = None;
@@ -162,7 +164,7 @@ async fn live(
         }
         why = nothing_to_read(journal.as_ref()), if until == Until::CaughtUp => fault = Some(why),
         // What was not printed stays in the outbox.
-        ended = &mut exporter => delivered = Some(of_exporter(Ok(ended))),
+        ended = &mut delivery.logs => delivered = Some(of_exporter(Ok(ended))),
     }
 
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
@@ -175,10 +177,10 @@ async fn live(
     // An error would mean that the core is gone, which its join tells below.
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
-    let delivered = match delivered {
-        Some(delivered) => delivered.inspect_err(|why| fault = Some(why.clone())),
-        None => of_exporter(tokio::time::timeout_at(deadline, exporter).await),
-    };
+    if let Some(Err(why)) = &delivered {
+        fault = Some(why.clone());
+    }
+    let delivered = delivery.end(delivered, deadline).await;
     ended(core, until, delivered, fault).await
 }
 
@@ -221,32 +223,6 @@ fn settings(config: &Config, identity: &Identity) -> diagnosis::Settings {
     }
 }
 
-/// File under environment: the specification's variables win over the file.
-fn destination(
-    config: &Config,
-    environment: &config::Environment,
-) -> anyhow::Result<export::Config> {
-    let (destination, odd) = export::Config::of(&config.export, environment);
-    for warning in odd {
-        tracing::warn!("{warning}");
-    }
-    destination.url().context("where records go")?;
-    Ok(destination)
-}
-
-/// How the delivery came out.
-fn of_exporter(
-    ended: Result<Result<Result<(), String>, tokio::task::JoinError>, tokio::time::error::Elapsed>,
-) -> Result<(), String> {
-    match ended {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => Err("the exporter panicked: this is a fault of podwhy".to_owned()),
-        Err(_) => Err(UNDELIVERED.to_owned()),
-    }
-}
-
-const UNDELIVERED: &str = "not everything could be delivered in time";
-
 /// Comes back when the journal will not be caught up with, with the reason.
 async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
     let Some(journal) = journal else {
@@ -257,61 +233,6 @@ async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
             return format!("the journal cannot be read: {why}");
         }
         tokio::time::sleep(limits::SOURCE_LOOK).await;
-    }
-}
-
-/// Ends early only where the output is gone. Tells why not all was delivered.
-async fn deliver(
-    destination: export::Config,
-    identity: Identity,
-    port: Port,
-    mut draining: export::Shutdown,
-) -> Result<(), String> {
-    let Ok(Some(url)) = destination.url() else {
-        let is_terminal = std::io::stdout().is_terminal();
-        let style = terminal::Style::of(is_terminal, std::env::var("NO_COLOR").ok().as_deref());
-        return match terminal::run(std::io::stdout(), style, port, draining).await {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                tracing::info!("nobody reads the output any more: ending");
-                Ok(())
-            }
-            Err(error) => Err(format!("the output cannot be written: {error}")),
-            Ok(()) => Ok(()),
-        };
-    };
-    // What may be shown: no user information, no query.
-    let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
-    tracing::info!(destination = destination.name, place, "records are sent");
-    let exporter = exporter(destination, &identity, &mut draining).await;
-    let is_delivered = match exporter {
-        Some(exporter) => exporter.run(port, draining).await,
-        None => false,
-    };
-    is_delivered.then_some(()).ok_or_else(|| UNDELIVERED.to_owned())
-}
-
-/// Files with certificates and credentials may come later than the agent: tried until they are
-/// there. `None` when the agent ends first.
-async fn exporter(
-    destination: export::Config,
-    identity: &Identity,
-    draining: &mut export::Shutdown,
-) -> Option<Exporter> {
-    let stats = Arc::new(export::Stats::default());
-    let mut told = String::new();
-    loop {
-        let why = match Exporter::new(destination.clone(), identity, Arc::clone(&stats)) {
-            Ok(exporter) => return Some(exporter),
-            Err(error) => error.to_string(),
-        };
-        if why != told {
-            tracing::error!(why, "records are kept, not sent, until this is mended");
-            told = why;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(limits::CREDENTIALS_LOOK) => {}
-            _ = draining.changed() => return None,
-        }
     }
 }
 

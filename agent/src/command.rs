@@ -92,8 +92,11 @@ fn setting(text: &str) -> Result<(String, String), String> {
 /// What types and the file's own rules cannot say: whether the destination can work, with the
 /// standard variables over it, and what is odd about those.
 fn destination(loaded: &config_file::Loaded) -> Result<Vec<String>, export::ConfigError> {
-    let (destination, odd) = export::Config::of(&loaded.config.export, &loaded.environment);
-    destination.url().map(|_| odd)
+    let (destinations, odd) = export::Destinations::of(&loaded.config.export, &loaded.environment);
+    for destination in destinations.each() {
+        destination.url()?;
+    }
+    Ok(odd)
 }
 
 /// Says what went wrong.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod error;
 mod evidence;
+mod export;
 mod overlay;
 mod recovery;
 mod section;
@@ -15,10 +16,9 @@ pub mod units;
 
 pub use error::Error;
 pub use evidence::{Evidence, Kubernetes, LastWords};
+pub use export::{Compression, Export, Protocol, Traces};
 pub use recovery::Recovery;
-pub use section::{
-    Catchup, Compression, Diagnosis, Export, FirstRead, Journal, Protocol, Repeats, State,
-};
+pub use section::{Catchup, Diagnosis, FirstRead, Journal, Repeats, State};
 
 use crate::{node, telemetry};
 
@@ -143,8 +143,9 @@ pub fn variable(field: &str) -> String {
 /// Those of the YAML writer.
 pub fn effective(config: &Config) -> anyhow::Result<String> {
     let mut shown = config.clone();
-    for endpoint in [&mut shown.export.endpoint, &mut shown.export.logs_endpoint] {
-        *endpoint = endpoint.as_deref().map(section::masked);
+    let Export { endpoint, logs_endpoint, traces, .. } = &mut shown.export;
+    for endpoint in [endpoint, logs_endpoint, &mut traces.endpoint] {
+        *endpoint = endpoint.as_deref().map(export::masked);
     }
     Ok(serde_saphyr::to_string(&shown)?)
 }

@@ -3,11 +3,15 @@
 //! nothing: what is not acknowledged is fetched again.
 
 pub mod config;
+mod credentials;
 pub mod encode;
+pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod retry;
+pub mod spans;
 pub mod stats;
 pub mod terminal;
+pub mod transport;
 
 mod delivery;
 
@@ -17,11 +21,19 @@ use prost::bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Destinations};
 pub use delivery::Exporter;
 pub use stats::Stats;
 
-use crate::source::Micros;
+use crate::{record::Signal, source::Micros};
+
+/// Who asks: the product, and what it speaks.
+const USER_AGENT: &str = concat!(
+    "podwhy/",
+    env!("CARGO_PKG_VERSION"),
+    " OTel-OTLP-Exporter-Rust/",
+    env!("CARGO_PKG_VERSION")
+);
 
 /// A record that waits for its acknowledgement, as the outbox numbers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +42,7 @@ pub struct Pending {
     pub seq: u64,
     /// The record's own time.
     pub time: Micros,
-    /// The encoded `LogRecord`, sent as it is.
+    /// The encoded `LogRecord` or `Span`, sent as it is.
     pub bytes: Bytes,
 }
 
@@ -39,6 +51,8 @@ pub struct Pending {
 pub enum Request {
     /// Records after `after`, oldest first; at least one, when there is one.
     Fetch {
+        /// Of which kind.
+        signal: Signal,
         /// 0 for the oldest.
         after: u64,
         /// At most so many records …
@@ -57,6 +71,8 @@ pub enum Request {
 /// Records that a destination refused for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    /// The configured name of who refused them.
+    pub destination: String,
     /// Their numbers. With a partial success all of the batch leave the outbox.
     pub seqs: Vec<u64>,
     /// How many of them are lost; unknown where the destination does not tell (Loki's 400).
@@ -74,7 +90,7 @@ pub struct Refused {
 
 impl Refused {
     /// The loss that the core makes a record of.
-    pub fn loss(&self, destination: &str) -> crate::source::Loss {
+    pub fn loss(&self) -> crate::source::Loss {
         crate::source::Loss {
             kind: crate::source::LossKind::Refused,
             component: "podwhy".to_owned(),
@@ -82,7 +98,7 @@ impl Refused {
             lines: self.lost,
             from: Some(self.from),
             to: Some(self.to),
-            destination: Some(destination.to_owned()),
+            destination: Some(self.destination.clone()),
             why: self.why.clone(),
         }
     }
@@ -91,6 +107,7 @@ impl Refused {
 /// The exporter's end of the channel to the core.
 #[derive(Clone, Debug)]
 pub struct Port {
+    signal: Signal,
     requests: mpsc::Sender<Request>,
     committed: Arc<Notify>,
 }
@@ -103,7 +120,12 @@ impl Port {
     /// A port over a bounded channel. The core calls `notify_one` on `committed` after each commit
     /// with records; a notice that nobody waits for is kept.
     pub fn new(requests: mpsc::Sender<Request>, committed: Arc<Notify>) -> Self {
-        Self { requests, committed }
+        Self::of(Signal::Logs, requests, committed)
+    }
+
+    /// The same for either signal: each has a notice of its own.
+    pub fn of(signal: Signal, requests: mpsc::Sender<Request>, committed: Arc<Notify>) -> Self {
+        Self { signal, requests, committed }
     }
 
     async fn fetch(
@@ -113,7 +135,8 @@ impl Port {
         max_bytes: usize,
     ) -> Result<Vec<Pending>, Closed> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Fetch { after, max_records, max_bytes, reply }).await?;
+        let signal = self.signal;
+        self.send(Request::Fetch { signal, after, max_records, max_bytes, reply }).await?;
         answer.await.map_err(|_| Closed)
     }
 
@@ -129,3 +152,6 @@ impl Port {
 /// How long an exporter goes on: `None` while the agent runs; the time by which it must be drained
 /// once the agent ends.
 pub type Shutdown = watch::Receiver<Option<Instant>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,9 @@
 //! Every bound of the agent, each with its reason. Nothing elsewhere is unbounded.
 
+mod delivery;
+
+pub use delivery::*;
+
 /// Feeds waiting for the core thread. Few, because each journal batch may hold `BATCH_BYTES`:
 /// full means that the readers stop reading.
 pub const FEED_QUEUE: usize = 8;
@@ -90,6 +94,13 @@ pub const OUTBOX_BYTES: u64 = 64 * 1024 * 1024;
 /// Records on disk, so that many tiny ones cannot make the trees the larger part.
 pub const OUTBOX_RECORDS: u64 = 200_000;
 
+/// Encoded spans on disk, beside the records: at 2 KiB each some 4,000 incidents. A bound of their
+/// own, so that a trace store that is away costs no record, and a log store that is away no span.
+pub const OUTBOX_SPAN_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Encoded spans in memory while the state folder does not work.
+pub const OUTBOX_SPAN_MEMORY_BYTES: u64 = 512 * 1024;
+
 /// Encoded records in memory while the state folder does not work: the share of the memory limit
 /// that a node in trouble can spare.
 pub const OUTBOX_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
@@ -120,54 +131,10 @@ pub const OUTBOX_HEAL_FIRST: std::time::Duration = std::time::Duration::from_sec
 /// … doubled up to this: each attempt reads the whole file.
 pub const OUTBOX_HEAL_LAST: std::time::Duration = std::time::Duration::from_secs(60);
 
-// Records and their delivery.
-
-/// A batch before compression: no default receiver refuses it (gRPC servers take 4 MiB).
-pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
-
-/// Records of a batch: what a refused batch may cost in requests while it is bisected.
-pub const BATCH_RECORDS: usize = 1024;
-
-/// What is read of a response, also after decompression (OTLP recommends it).
-pub const RESPONSE_BYTES: usize = 4 * 1024 * 1024;
-
-/// What is shown of a server's text, at debug only: it can hold credentials.
-pub const SERVER_TEXT_BYTES: usize = 256;
-
-/// A record this far behind the newest of its batch goes into an earlier batch: Loki takes what is
-/// within an hour of a stream's newest entry, and its refusal of the rest should not blur the count.
-pub const BATCH_SPAN: std::time::Duration = std::time::Duration::from_secs(3600);
-
-/// Waits after a wake-up for what is committed in the same moment: one request instead of many.
-pub const BATCH_LINGER: std::time::Duration = std::time::Duration::from_millis(3);
-
-/// First wait after a failed request …
-pub const RETRY_FIRST: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// … grown by half each time up to this; both as the Collector has them.
-pub const RETRY_LAST: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// No answer makes us come back sooner: `Retry-After: 0` must not become a busy loop.
-pub const RETRY_SHORTEST: std::time::Duration = std::time::Duration::from_millis(250);
-
-/// The longest `Retry-After` that is obeyed; beyond it the server's clock or ours is wrong.
-pub const RETRY_AFTER_LONGEST: std::time::Duration = std::time::Duration::from_secs(3600);
-
-/// How often a paused destination is probed with the oldest batch.
-pub const PAUSE_PROBE: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// Equal final answers to the same batch, after which they are taken to concern its content.
-pub const PAUSE_EQUAL_ANSWERS: u32 = 10;
-
-/// Records refused one after the other with nothing taken in between, after which the fault is
-/// taken to be the destination's: a wrong URL that answers 400 must not cost every record.
-pub const REFUSED_IN_A_ROW: u32 = 3;
+// Records and their delivery are in `limits/delivery.rs`.
 
 /// How often `agent --once` asks whether the journal can be read at all.
 pub const SOURCE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// How often files with certificates and headers are looked at for a change.
-pub const CREDENTIALS_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The longest line of `journalctl -o json`: an entry whose message is a list of bytes takes about
 /// four characters a byte, beside twenty short fields.

@@ -9,6 +9,7 @@ mod memory;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod trouble;
 
 use std::{
@@ -19,7 +20,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{limits, record::Worth, source::Position};
+use crate::{
+    limits,
+    record::{Signal, Worth},
+    source::Position,
+};
+use commit::Each;
 pub use commit::{Change, Commit, Committed, Dropped, Entry, Start, Stats, Stored};
 use disk::{Disk, Write};
 use folder::Opener;
@@ -31,8 +37,10 @@ use trouble::Trouble;
 pub struct Limits {
     /// Bytes of encoded records on disk.
     pub bytes: u64,
-    /// Records on disk.
+    /// Records on disk; spans, too.
     pub records: u64,
+    /// Bytes of encoded spans on disk.
+    pub span_bytes: u64,
     /// Bytes of encoded records in memory, while the folder does not work.
     pub memory_bytes: u64,
 }
@@ -42,6 +50,7 @@ impl Default for Limits {
         Self {
             bytes: limits::OUTBOX_BYTES,
             records: limits::OUTBOX_RECORDS,
+            span_bytes: limits::OUTBOX_SPAN_BYTES,
             memory_bytes: limits::OUTBOX_MEMORY_BYTES,
         }
     }
@@ -147,25 +156,39 @@ impl Outbox {
     pub fn commit(&mut self, commit: Commit) -> Committed {
         let removed: Vec<u64> =
             commit.removed.iter().copied().chain(self.acknowledged.iter().copied()).collect();
-        let numbered: Vec<(u64, Entry)> =
+        let mut numbered: Vec<(u64, Entry)> =
             commit.records.into_iter().map(|entry| (self.number(entry.worth), entry)).collect();
+        for span in commit.spans {
+            numbered.push((disk::span_seq(self.place()), span));
+        }
         let write = Write {
             records: numbered,
             positions: commit.positions,
             state: commit.state_changes,
             removed,
-            reported: commit.reported,
+            reported: Each { logs: commit.reported, traces: commit.reported_spans },
             next: self.next,
             ..Write::default()
         };
         let Some(degraded) = &mut self.degraded else { return self.write(write) };
         self.acknowledged.clear();
-        let dropped = degraded.overlay.absorb(write, &self.known, self.limits.memory_bytes);
+        let dropped = degraded.overlay.absorb(write, &self.known, self.limits);
         Committed { dropped, change: None }
     }
 
     /// Records after `after`, oldest first, at least one when there is one.
     pub fn fetch(&self, after: u64, max_records: usize, max_bytes: usize) -> Vec<Stored> {
+        self.fetch_of(Signal::Logs, after, max_records, max_bytes)
+    }
+
+    /// The same of either signal.
+    pub fn fetch_of(
+        &self,
+        signal: Signal,
+        after: u64,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Vec<Stored> {
         let overlay = self.degraded.as_ref().map(|degraded| &degraded.overlay);
         let gone = |seq: u64| {
             self.acknowledged.contains(&seq) || overlay.is_some_and(|overlay| overlay.hides(seq))
@@ -174,10 +197,10 @@ impl Outbox {
         if let Some(disk) = &self.disk {
             // In trouble the file may be unreadable too: what it holds waits for the folder.
             let _unreadable =
-                disk.fetch(after, &mut |stored| gone(stored.seq) || room.take(stored));
+                disk.fetch(signal, after, &mut |stored| gone(stored.seq) || room.take(stored));
         }
         if let Some(overlay) = overlay {
-            overlay.fetch(after, &mut |stored| {
+            overlay.fetch(signal, after, &mut |stored| {
                 self.acknowledged.contains(&stored.seq) || room.take(stored)
             });
         }
@@ -194,33 +217,38 @@ impl Outbox {
     }
 
     /// Records that were let go and that no loss record has told yet; survives a restart.
-    pub fn unreported(&self) -> Option<Dropped> {
-        let on_disk = self.disk.as_ref().and_then(|disk| disk.totals().dropped);
+    pub fn unreported(&self, signal: Signal) -> Option<Dropped> {
+        let on_disk = self.disk.as_ref().and_then(|disk| disk.totals().each.of(signal).dropped);
         match &self.degraded {
             None => on_disk,
-            Some(degraded) => degraded.overlay.unreported(on_disk),
+            Some(degraded) => degraded.overlay.unreported(signal, on_disk),
         }
     }
 
     /// Figures for metrics and the page.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        if let Some(disk) = &self.disk {
-            let totals = disk.totals();
-            stats.records = totals.records;
-            stats.bytes = totals.bytes;
-            stats.file_bytes = disk.file_bytes();
-        }
-        if let Some(degraded) = &self.degraded {
-            stats.records += degraded.overlay.len();
-            stats.bytes += degraded.overlay.bytes();
-            stats.trouble = Some(degraded.why.clone());
-            stats.records = stats.records.saturating_sub(degraded.overlay.removals());
-        }
-        let waiting = u64::try_from(self.acknowledged.len()).unwrap_or(u64::MAX);
-        stats.records = stats.records.saturating_sub(waiting);
+        (stats.records, stats.bytes) = self.waiting(Signal::Logs);
+        (stats.spans, stats.span_bytes) = self.waiting(Signal::Traces);
+        stats.file_bytes = self.disk.as_ref().map_or(0, Disk::file_bytes);
+        stats.trouble = self.degraded.as_ref().map(|degraded| degraded.why.clone());
         stats.oldest = self.fetch(0, 1, 1).first().map(|stored| stored.time);
         stats
+    }
+
+    /// How many of a signal wait, and their bytes.
+    fn waiting(&self, signal: Signal) -> (u64, u64) {
+        let (mut records, mut bytes) = (0, 0);
+        if let Some(disk) = &self.disk {
+            let share = *disk.totals().each.of(signal);
+            (records, bytes) = (share.records, share.bytes);
+        }
+        if let Some(degraded) = &self.degraded {
+            records += degraded.overlay.len(signal);
+            bytes += degraded.overlay.bytes(signal);
+            records = records.saturating_sub(degraded.overlay.removals(signal));
+        }
+        (records.saturating_sub(disk::count(signal, &self.acknowledged)), bytes)
     }
 
     /// Is called every second or so: forgets what was acknowledged, notices a folder that was
@@ -254,9 +282,13 @@ impl Outbox {
     }
 
     fn number(&mut self, worth: Worth) -> u64 {
-        let seq = disk::seq(self.next, worth);
+        disk::seq(self.place(), worth)
+    }
+
+    fn place(&mut self) -> u64 {
+        let place = self.next;
         self.next += 1;
-        seq
+        place
     }
 
     fn write(&mut self, write: Write) -> Committed {
@@ -286,11 +318,11 @@ impl Outbox {
                 self.acknowledged.clear();
                 // A commit that failed may be in the file all the same.
                 write.note_additions(&mut self.known);
-                let limit = self.limits.memory_bytes;
+                let limits = self.limits;
                 let dropped = self
                     .degraded
                     .as_mut()
-                    .and_then(|degraded| degraded.overlay.absorb(write, &self.known, limit));
+                    .and_then(|degraded| degraded.overlay.absorb(write, &self.known, limits));
                 Committed { dropped, change: Some(change) }
             }
         }
@@ -385,7 +417,7 @@ impl Outbox {
     /// A file is a high-water mark: once drained it is given back to the file system.
     fn compact(&mut self, now: Instant) -> Option<Change> {
         let disk = self.disk.as_mut()?;
-        if disk.totals().records > 0 || disk.file_bytes() <= limits::OUTBOX_COMPACT_ABOVE {
+        if disk.totals().records() > 0 || disk.file_bytes() <= limits::OUTBOX_COMPACT_ABOVE {
             return None;
         }
         match disk.compact() {

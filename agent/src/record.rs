@@ -53,6 +53,30 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
+/// Two kinds of things leave, each to a destination of its own and neither waiting for the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signal {
+    /// Records.
+    #[default]
+    Logs,
+    /// Spans of incidents.
+    Traces,
+}
+
+impl Signal {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Logs, Self::Traces];
+
+    /// The word of OTLP's paths: `v1/logs`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Traces => "traces",
+        }
+    }
+}
+
 /// What a full outbox lets go first: the lowest.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

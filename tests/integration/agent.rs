@@ -23,6 +23,8 @@ pub struct Setup {
     pub node: String,
     /// Further lines of its configuration.
     pub more: String,
+    /// Its environment.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -33,6 +35,7 @@ impl Setup {
             endpoint: endpoint.to_owned(),
             node: "node-a".to_owned(),
             more: String::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -107,6 +110,7 @@ impl Setup {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         command.arg("agent").arg("--config").arg(config).env_clear();
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         Agent { child: command.spawn().expect("the agent starts") }
     }

@@ -1,4 +1,5 @@
-//! A real OpenTelemetry Collector behind the agent: OTLP/HTTP in, one JSON line per request out.
+//! A real OpenTelemetry Collector behind the agent: OTLP over HTTP and gRPC in, plain or with TLS,
+//! one JSON line per request out.
 //! `tests/run` builds it; where it is missing the test says so by name.
 
 use std::collections::BTreeMap;
@@ -18,6 +19,37 @@ pub struct Collector {
     program: PathBuf,
     folder: PathBuf,
     port: u16,
+    grpc_port: u16,
+    security: Security,
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Everybody, without TLS.
+    Plain,
+    /// Who has a certificate of our authority.
+    Mutual,
+}
+
+/// One span as the Collector wrote it down.
+#[derive(Clone, Debug)]
+pub struct Span {
+    pub name: String,
+    pub trace_id: String,
+    pub span_id: String,
+    pub start_unix_nano: u64,
+    pub end_unix_nano: u64,
+    pub events: usize,
+    pub attributes: BTreeMap<String, Value>,
+    pub resource: BTreeMap<String, Value>,
+}
+
+impl Span {
+    /// An attribute as text, empty where it is absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.attributes.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
 }
 
 /// One log record as the Collector wrote it down.
@@ -26,6 +58,8 @@ pub struct Received {
     pub event: String,
     pub severity: String,
     pub body: String,
+    pub trace_id: String,
+    pub span_id: String,
     pub time_unix_nano: u64,
     pub attributes: BTreeMap<String, Value>,
     pub resource: BTreeMap<String, Value>,
@@ -64,16 +98,39 @@ pub fn program() -> Result<PathBuf, String> {
 impl Collector {
     /// Starts one that writes into `folder` and waits until it listens.
     pub fn start(folder: &Path) -> Result<Self, String> {
-        let port = free_port();
-        let mut collector =
-            Self { child: None, program: program()?, folder: folder.to_owned(), port };
+        Self::start_with(folder, Security::Plain)
+    }
+
+    /// The same behind TLS, or not.
+    pub fn start_with(folder: &Path, security: Security) -> Result<Self, String> {
+        let mut collector = Self {
+            child: None,
+            program: program()?,
+            folder: folder.to_owned(),
+            port: free_port(),
+            grpc_port: free_port(),
+            security,
+        };
         collector.resume();
         Ok(collector)
     }
 
     /// The base URL for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.url(self.port)
+    }
+
+    /// The same for gRPC.
+    pub fn grpc_endpoint(&self) -> String {
+        self.url(self.grpc_port)
+    }
+
+    fn url(&self, port: u16) -> String {
+        match self.security {
+            Security::Plain => format!("http://127.0.0.1:{port}"),
+            // By the name in the certificate.
+            Security::Mutual => format!("https://localhost:{port}"),
+        }
     }
 
     pub fn port(&self) -> u16 {
@@ -112,19 +169,36 @@ impl Collector {
     }
 
     fn config(&self, life: usize) -> String {
+        let (http, grpc, folder) = (self.port, self.grpc_port, self.folder.display());
+        let tls = match self.security {
+            Security::Plain => String::new(),
+            Security::Mutual => format!(
+                ", tls: {{ cert_file: {}, key_file: {}, client_ca_file: {} }}",
+                tls_file("server.pem"),
+                tls_file("server.key"),
+                tls_file("ca.pem")
+            ),
+        };
         format!(
-            "receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: 127.0.0.1:{} }} }} }} }}\n\
-             exporters: {{ file: {{ path: {}/received-{life}.jsonl, flush_interval: 20ms }} }}\n\
+            "receivers:\n  otlp:\n    protocols:\n      \
+             http: {{ endpoint: 127.0.0.1:{http}{tls} }}\n      \
+             grpc: {{ endpoint: 127.0.0.1:{grpc}{tls} }}\n\
+             exporters:\n  \
+             file/logs: {{ path: {folder}/received-{life}.jsonl, flush_interval: 20ms }}\n  \
+             file/traces: {{ path: {folder}/spans-{life}.jsonl, flush_interval: 20ms }}\n\
              service:\n  telemetry: {{ metrics: {{ level: none }} }}\n  pipelines:\n    \
-             logs: {{ receivers: [otlp], exporters: [file] }}\n",
-            self.port,
-            self.folder.display()
+             logs: {{ receivers: [otlp], exporters: [file/logs] }}\n    \
+             traces: {{ receivers: [otlp], exporters: [file/traces] }}\n"
         )
     }
 
     fn files(&self) -> Vec<PathBuf> {
+        self.named("received")
+    }
+
+    fn named(&self, name: &str) -> Vec<PathBuf> {
         (0..)
-            .map(|life| self.folder.join(format!("received-{life}.jsonl")))
+            .map(|life| self.folder.join(format!("{name}-{life}.jsonl")))
             .take_while(|path| path.exists())
             .collect()
     }
@@ -133,13 +207,14 @@ impl Collector {
     /// is left for the next call.
     pub fn received(&self) -> Vec<Received> {
         let mut all = Vec::new();
-        for file in self.files() {
-            let text = std::fs::read_to_string(&file).expect("read what arrived");
-            for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-                let request: Value = serde_json::from_str(line).expect("the Collector writes JSON");
-                collect(&request, &mut all);
-            }
-        }
+        requests(self.files()).iter().for_each(|request| collect(request, &mut all));
+        all
+    }
+
+    /// Every span that has arrived, likewise.
+    pub fn spans(&self) -> Vec<Span> {
+        let mut all = Vec::new();
+        requests(self.named("spans")).iter().for_each(|request| collect_spans(request, &mut all));
         all
     }
 }
@@ -156,6 +231,42 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
+/// One of the certificates that were made for tests alone.
+pub fn tls_file(name: &str) -> String {
+    format!("{}/src/export/otlp_http/tls/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn requests(files: Vec<PathBuf>) -> Vec<Value> {
+    let mut all = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("read what arrived");
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            all.push(serde_json::from_str(line).expect("the Collector writes JSON"));
+        }
+    }
+    all
+}
+
+fn collect_spans(request: &Value, all: &mut Vec<Span>) {
+    for resource_spans in list(request, "resourceSpans") {
+        let resource = attributes(&resource_spans["resource"]);
+        for scope in list(resource_spans, "scopeSpans") {
+            for span in list(scope, "spans") {
+                all.push(Span {
+                    name: text(span, "name"),
+                    trace_id: text(span, "traceId"),
+                    span_id: text(span, "spanId"),
+                    start_unix_nano: text(span, "startTimeUnixNano").parse().unwrap_or(0),
+                    end_unix_nano: text(span, "endTimeUnixNano").parse().unwrap_or(0),
+                    events: list(span, "events").count(),
+                    attributes: attributes(span),
+                    resource: resource.clone(),
+                });
+            }
+        }
+    }
+}
+
 fn collect(request: &Value, all: &mut Vec<Received>) {
     for resource_logs in list(request, "resourceLogs") {
         let resource = attributes(&resource_logs["resource"]);
@@ -165,6 +276,8 @@ fn collect(request: &Value, all: &mut Vec<Received>) {
                     event: text(record, "eventName"),
                     severity: text(record, "severityText"),
                     body: text(&record["body"], "stringValue"),
+                    trace_id: text(record, "traceId"),
+                    span_id: text(record, "spanId"),
                     time_unix_nano: text(record, "timeUnixNano").parse().unwrap_or(0),
                     attributes: attributes(record),
                     resource: resource.clone(),

@@ -90,6 +90,14 @@ impl Node {
         ));
     }
 
+    /// The pod of failure number `n` is deleted, and gone.
+    pub fn remove(&mut self, number: usize) {
+        for what in ["DELETE", "REMOVE"] {
+            let text = format!("\"SyncLoop {what}\" source=\"api\" pods=[\"shop/web-{number}\"]");
+            self.kubelet.line(&header('I', &text));
+        }
+    }
+
     /// Returns when everything so far is on its way to journald.
     pub fn flush(&mut self) {
         self.kubelet.flush();

@@ -18,8 +18,11 @@ mod load;
 mod wait;
 
 // The stories.
+#[cfg(feature = "test-backends")]
+mod backends;
 mod bundle;
 mod commands;
+mod delivery;
 mod faults;
 mod journal;
 mod main_path;

@@ -15,23 +15,22 @@ use super::{
 use crate::{
     catalogue::Catalogue,
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
-    export::{Pending, Request, encode},
+    export::{Pending, Request, encode, spans::Spans},
     fact::{Dated, Fact, Want},
     limits,
     node::View,
     outbox::{Change, Commit, Entry, Outbox},
+    record::{Signal, Worth},
     source::{
         Feed, Line, Lines, Micros, Position,
         join::{Join, Joined},
     },
 };
 
-/// Names whom a loss of our own making concerns. One destination so far; its name is a closed word.
-const DESTINATION: &str = "otlp";
-
 /// Whose an entry of the durable state is: the first byte of its key.
 const JOIN_STATE: u8 = b'j';
 const DIAGNOSIS_STATE: u8 = b'd';
+const SPANS_STATE: u8 = b's';
 
 /// The core of the agent, of `demo` and of the tests: whatever is fed, in order, through the same
 /// engine into the same transaction.
@@ -56,7 +55,28 @@ pub struct Core {
     /// Positions and bookkeeping alone are written at most this often.
     quiet_commit_at: Instant,
     committed: Arc<Notify>,
+    /// Where they are wanted: the spans of open incidents, and the notice that some have ended.
+    spans: Option<(Spans, Arc<Notify>)>,
+    /// What an earlier run remembered for spans; goes when this one makes none.
+    old_spans: Vec<Vec<u8>>,
+    /// Whom a loss of our own making concerns.
+    names: Destinations,
     counts: Counts,
+}
+
+/// What the destinations are called where something is lost on the way to them.
+#[derive(Clone, Debug)]
+pub struct Destinations {
+    /// Of the records.
+    pub logs: String,
+    /// Of the spans.
+    pub traces: String,
+}
+
+impl Default for Destinations {
+    fn default() -> Self {
+        Self { logs: "otlp".to_owned(), traces: "otlp_traces".to_owned() }
+    }
 }
 
 /// What went through the core, for logs, metrics and tests.
@@ -101,8 +121,27 @@ impl Core {
             read_from: None,
             quiet_commit_at: Instant::now(),
             committed,
+            spans: None,
+            old_spans: entries_of(SPANS_STATE, &state).map(|(key, _)| key.to_vec()).collect(),
+            names: Destinations::default(),
             counts,
         }
+    }
+
+    /// Names the destinations, and bounds what leaves.
+    pub fn set_destinations(&mut self, names: Destinations, bounds: encode::Bounds) {
+        self.names = names;
+        self.bounds = bounds;
+    }
+
+    /// Makes spans of incidents from here on, and goes on with those that were open; `committed` is
+    /// notified when some have ended. To be called before the first commit.
+    pub fn make_spans(&mut self, committed: Arc<Notify>) {
+        let mut spans = Spans::default();
+        let unreadable = spans.restore(entries_of(SPANS_STATE, &self.outbox.state()));
+        self.counts.unreadable_state += u64::try_from(unreadable).unwrap_or(u64::MAX);
+        self.spans = Some((spans, committed));
+        self.old_spans.clear();
     }
 
     /// Judges by these causes instead of ours alone.
@@ -222,8 +261,8 @@ impl Core {
     /// Answers the exporter.
     pub fn request(&mut self, request: Request) {
         match request {
-            Request::Fetch { after, max_records, max_bytes, reply } => {
-                let found = self.outbox.fetch(after, max_records, max_bytes);
+            Request::Fetch { signal, after, max_records, max_bytes, reply } => {
+                let found = self.outbox.fetch_of(signal, after, max_records, max_bytes);
                 let pending = found.into_iter().map(|stored| Pending {
                     seq: stored.seq,
                     time: stored.time,
@@ -234,7 +273,7 @@ impl Core {
             }
             Request::Delivered(seqs) => self.outbox.acknowledge(seqs),
             Request::Refused(refused) => {
-                self.note(Input::Lost(refused.loss(DESTINATION)));
+                self.note(Input::Lost(refused.loss()));
                 self.removed.extend(refused.seqs);
             }
         }
@@ -248,11 +287,7 @@ impl Core {
         if is_quiet && pace == Pace::WhenDue && now < self.quiet_commit_at {
             return None;
         }
-        let mut reported = 0;
-        if let Some(dropped) = self.outbox.unreported() {
-            reported = dropped.records;
-            self.note(Input::Lost(dropped.loss(DESTINATION)));
-        }
+        let reported = Signal::ALL.map(|signal| self.report_dropped(signal));
         let commit = self.gather(reported);
         self.quiet_commit_at = now + limits::QUIET_COMMIT_EVERY;
         if commit.records.is_empty()
@@ -262,24 +297,41 @@ impl Core {
         {
             return None;
         }
-        let records = commit.records.len();
+        let (records, spans) = (commit.records.len(), commit.spans.len());
         let change = self.outbox.commit(commit).change;
         if records > 0 {
             self.counts.records += u64::try_from(records).unwrap_or(u64::MAX);
             self.committed.notify_one();
         }
+        if let Some((_, committed)) = self.spans.as_ref().filter(|_| spans > 0) {
+            committed.notify_one();
+        }
         change
     }
 
-    fn gather(&mut self, reported: u64) -> Commit {
+    /// Tells what the full outbox let go of a signal; returns how many that are.
+    fn report_dropped(&mut self, signal: Signal) -> u64 {
+        let Some(dropped) = self.outbox.unreported(signal) else { return 0 };
+        let name = match signal {
+            Signal::Logs => &self.names.logs,
+            Signal::Traces => &self.names.traces,
+        };
+        let loss = dropped.loss(name);
+        self.note(Input::Lost(loss));
+        dropped.records
+    }
+
+    fn gather(&mut self, [reported, reported_spans]: [u64; 2]) -> Commit {
         let observed = wall_clock();
-        let Self { output, bounds, join, diagnosis, .. } = self;
-        let records = output.records.drain(..).map(|record| Entry {
-            time: record.time,
-            worth: record.worth,
-            bytes: encode::record(&record, observed, bounds),
-        });
-        let records = records.collect();
+        let Self { output, bounds, join, diagnosis, spans, .. } = self;
+        let (mut records, mut ended) = (Vec::with_capacity(output.records.len()), Vec::new());
+        for record in output.records.drain(..) {
+            let taken = spans.as_mut().map(|(spans, _)| spans.take(&record)).unwrap_or_default();
+            let bytes = encode::record_of(&record, observed, bounds, taken.context);
+            records.push(Entry { time: record.time, worth: record.worth, bytes });
+            let span = taken.ended;
+            ended.extend(span.map(|(time, bytes)| Entry { time, worth: Worth::Incident, bytes }));
+        }
         // Their changes are among the records; who asks is told how they stand.
         output.incidents.clear();
         let mut state_changes = Vec::new();
@@ -288,12 +340,18 @@ impl Core {
         };
         join.changes().into_iter().for_each(|change| keep(JOIN_STATE, change));
         diagnosis.changes(&mut |change| keep(DIAGNOSIS_STATE, change));
+        if let Some((spans, _)) = spans {
+            spans.changes(&mut |change| keep(SPANS_STATE, change));
+        }
+        self.old_spans.drain(..).for_each(|key| keep(SPANS_STATE, (key, None)));
         Commit {
             records,
+            spans: ended,
             positions: std::mem::take(&mut self.positions).into_values().collect(),
             state_changes,
             removed: std::mem::take(&mut self.removed),
             reported,
+            reported_spans,
         }
     }
 

@@ -11,7 +11,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::recorded::Answers;
-use super::{Ends, Inlets, core::Core, deliver, evidence::Evidence, of_exporter, serve};
+use super::{
+    Ends, Inlets,
+    core::Core,
+    delivery::{deliver, of_exporter},
+    evidence::Evidence,
+    serve,
+};
 use crate::{
     diagnosis,
     export::{self, Port, encode::Identity},

@@ -86,7 +86,13 @@ pub(super) fn without_beaten(
     from: &BTreeMap<String, String>,
 ) -> Environment {
     let is_beaten = |name: &str| {
+        if name == "OTEL_TRACES_EXPORTER" {
+            return from.contains_key("export.traces.enabled");
+        }
         let Some(rest) = name.strip_prefix("OTEL_EXPORTER_OTLP_") else { return false };
+        if let Some(field) = rest.strip_prefix("TRACES_") {
+            return from.contains_key(&format!("export.traces.{}", field.to_ascii_lowercase()));
+        }
         let field = rest.strip_prefix("LOGS_").unwrap_or(rest).to_ascii_lowercase();
         // An endpoint of ours beats both forms of theirs.
         let forms = [format!("export.{field}"), format!("export.logs_{field}")];

@@ -47,6 +47,7 @@ fn every_field_can_be_set_by_its_variable() {
         let text = match value {
             serde_json::Value::Array(_) => "/a=1,/b=2".to_owned(),
             serde_json::Value::Null if field == "export.loki" => "true".to_owned(),
+            serde_json::Value::Null if field == "export.traces.protocol" => "grpc".to_owned(),
             serde_json::Value::Null => "/a".to_owned(),
             serde_json::Value::String(text) => text,
             other => other.to_string(),

@@ -91,6 +91,13 @@ pub fn incident_record(id: [u8; 16], state: &str, turn: u64) -> [u8; 16] {
     Fields::new("incident_record").bytes(Some(&id)).text(Some(state)).number(Some(turn)).finish()
 }
 
+/// A span is named by its incident, whose id is the trace's, and by how many ended before it.
+#[must_use]
+pub fn span(id: [u8; 16], turn: u64) -> [u8; 8] {
+    let uid = Fields::new("span").bytes(Some(&id)).number(Some(turn)).finish();
+    std::array::from_fn(|index| uid.get(index).copied().unwrap_or_default())
+}
+
 /// The same fault has the same fingerprint on every node: cause, family of the step, and the
 /// normalised message or, for what an application did, the exit code.
 #[must_use]

@@ -1,20 +1,24 @@
-//! How to reach a destination: the file's settings, the `OTEL_…` variables over them, flags over
-//! those. Owns the parsing rules of the variables; reads no file itself.
+//! How to reach a destination: the file's settings with the `OTEL_…` variables over them.
+//! Owns the rules of addresses and of whose credentials go where; reads no file itself.
+
+mod environment;
+mod text;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use reqwest::{
-    Url,
-    header::{HeaderName, HeaderValue},
+use reqwest::Url;
+
+pub use self::text::{header_lines, header_list};
+use super::encode::Bounds;
+use crate::{
+    config::{self, Environment, Protocol},
+    record::Signal,
 };
 
-use super::encode::{Bounds, is_of_a_pod};
-use crate::{config, limits};
-
-/// Where the logs go.
+/// Where a signal goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A base: `v1/logs` is appended.
+    /// A base: over HTTP, `v1/logs` or `v1/traces` is appended.
     Base(String),
     /// Used as it is.
     Exact(String),
@@ -45,12 +49,21 @@ impl fmt::Debug for Headers {
 pub struct Config {
     /// What losses and metrics call it; never its URL.
     pub name: String,
+    /// What goes there.
+    pub signal: Signal,
+    /// How it is spoken to.
+    pub protocol: Protocol,
     /// Absent: records go to the terminal.
     pub endpoint: Option<Endpoint>,
     /// Sent with each request.
     pub headers: Headers,
+    /// Whether an address without a scheme, as gRPC has them, means one without TLS.
+    pub is_insecure: bool,
     /// A file with more headers, one `name: value` a line; read again when it changes.
     pub headers_file: Option<PathBuf>,
+    /// A file that holds a token and nothing else, sent as `Authorization: Bearer …`; read again
+    /// when it changes.
+    pub token_file: Option<PathBuf>,
     /// Compression of requests.
     pub compression: Compression,
     /// For one request; `None` = no limit.
@@ -70,6 +83,11 @@ pub struct Config {
     pub service_name: Option<String>,
     /// Waits up to this before the first request, so that thousands of agents do not come at once.
     pub start_jitter: Duration,
+    /// Bytes a second, before compression, at which what piled up is sent; `None` = as fast as the
+    /// destination takes them.
+    pub drain_rate: Option<u64>,
+    /// Waits are divided by this: 1, but where tests let an hour pass in seconds.
+    pub haste: u32,
     /// Bounds of a record's attributes.
     pub bounds: Bounds,
 }
@@ -78,9 +96,13 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             name: "otlp".to_owned(),
+            signal: Signal::Logs,
+            protocol: Protocol::HttpProtobuf,
             endpoint: None,
+            is_insecure: false,
             headers: Headers::default(),
             headers_file: None,
+            token_file: None,
             compression: Compression::Gzip,
             timeout: Some(Duration::from_secs(10)),
             certificate: None,
@@ -90,6 +112,8 @@ impl Default for Config {
             resource: Vec::new(),
             service_name: None,
             start_jitter: Duration::ZERO,
+            drain_rate: None,
+            haste: 1,
             bounds: Bounds::default(),
         }
     }
@@ -133,8 +157,10 @@ impl From<&config::Export> for Config {
         let pairs = section.resource.iter().filter_map(|pair| pair.split_once('='));
         Self {
             name: section.name.clone(),
+            protocol: section.protocol,
             endpoint: section.logs_endpoint.clone().map(Endpoint::Exact).or(base),
             headers_file: section.headers_file.clone(),
+            token_file: section.token_file.clone(),
             compression: match section.compression {
                 config::Compression::Gzip => Compression::Gzip,
                 config::Compression::None => Compression::None,
@@ -146,54 +172,97 @@ impl From<&config::Export> for Config {
             loki: section.loki,
             resource: pairs.map(|(key, value)| (key.trim().into(), value.trim().into())).collect(),
             start_jitter: section.start_jitter,
+            drain_rate: Some(section.drain_rate).filter(|rate| *rate > 0),
             ..Self::default()
         }
     }
 }
 
-/// The variables that a field set by a flag silences.
-const SET_BY_FLAG: [(&str, &str); 9] = [
-    ("export.endpoint", "ENDPOINT"),
-    ("export.logs_endpoint", "ENDPOINT"),
-    ("export.protocol", "PROTOCOL"),
-    ("export.headers_file", "HEADERS"),
-    ("export.compression", "COMPRESSION"),
-    ("export.timeout", "TIMEOUT"),
-    ("export.certificate", "CERTIFICATE"),
-    ("export.client_certificate", "CLIENT_CERTIFICATE"),
-    ("export.client_key", "CLIENT_KEY"),
-];
+/// Where everything goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Destinations {
+    /// Records; printed where there is no endpoint.
+    pub logs: Config,
+    /// Spans of incidents; absent where they are not asked for.
+    pub traces: Option<Config>,
+}
 
-impl Config {
+impl Destinations {
     /// From the file's section, with the standard variables over it; and what was odd about those,
     /// for one warning each.
     #[must_use]
-    pub fn of(section: &config::Export, environment: &config::Environment) -> (Self, Vec<String>) {
-        Self::load(section, environment, &[])
+    pub fn of(section: &config::Export, environment: &Environment) -> (Self, Vec<String>) {
+        let (logs, mut odd) = Config::of(section, environment);
+        let is_asked_for =
+            environment::traces_wanted(environment, &mut odd).unwrap_or(section.traces.enabled);
+        let mut traces = is_asked_for.then(|| Config::of_traces(section, environment));
+        if let Some((config, odd_traces)) = &mut traces {
+            odd_traces.retain(|why| !odd.contains(why));
+            odd.append(odd_traces);
+            if config.endpoint.is_none() && logs.endpoint.is_some() {
+                odd.push(
+                    "spans are asked for, and there is no endpoint for them: set \
+                     export.traces.endpoint; none are made"
+                        .to_owned(),
+                );
+            }
+        }
+        let traces = traces.map(|(config, _)| config).filter(|config| config.endpoint.is_some());
+        (Self { logs, traces }, odd)
     }
 
-    /// The same with flags over the variables: `section` has them in it already, so the variables
-    /// of the fields in `flags` do not count.
+    /// Each of them.
+    pub fn each(&self) -> impl Iterator<Item = &Config> {
+        std::iter::once(&self.logs).chain(&self.traces)
+    }
+}
+
+impl Config {
+    /// Where records go: the file's section with the standard variables over it; and what was odd
+    /// about those.
     #[must_use]
-    pub fn load(
-        section: &config::Export,
-        environment: &config::Environment,
-        flags: &[(String, String)],
-    ) -> (Self, Vec<String>) {
-        let silenced = |name: &str| {
-            SET_BY_FLAG.iter().any(|(field, suffix)| {
-                let rest = name.strip_prefix("OTEL_EXPORTER_OTLP_").unwrap_or_default();
-                rest.strip_prefix("LOGS_").unwrap_or(rest) == *suffix
-                    && flags.iter().any(|(flag, _)| flag == field)
-            })
-        };
-        let get = |name: &str| environment.get(name).filter(|_| !silenced(name)).cloned();
+    pub fn of(section: &config::Export, environment: &Environment) -> (Self, Vec<String>) {
         let mut config = Self::from(section);
-        let odd = config.apply_env(get);
+        let odd = config.apply_env(|name| environment.get(name).cloned());
         (config, odd)
     }
 
-    /// The URL for logs (O1); `None` when there is no endpoint.
+    /// The same for spans. Credentials of the logs' destination go along only to an address that is
+    /// the same.
+    fn of_traces(section: &config::Export, environment: &Environment) -> (Self, Vec<String>) {
+        let own = &section.traces;
+        let base = section.endpoint.clone().map(Endpoint::Base);
+        let mut config = Self {
+            name: own.name.clone(),
+            signal: Signal::Traces,
+            protocol: own.protocol.unwrap_or(section.protocol),
+            endpoint: own.endpoint.clone().map(Endpoint::Exact).or(base),
+            loki: Some(false),
+            ..Self::from(section)
+        };
+        if own.endpoint.is_some() {
+            config.headers_file = None;
+            config.token_file = None;
+            config.certificate = None;
+            config.client_certificate = None;
+            config.client_key = None;
+        }
+        for (own, shared) in [
+            (&own.headers_file, &mut config.headers_file),
+            (&own.token_file, &mut config.token_file),
+            (&own.certificate, &mut config.certificate),
+            (&own.client_certificate, &mut config.client_certificate),
+            (&own.client_key, &mut config.client_key),
+        ] {
+            if own.is_some() {
+                shared.clone_from(own);
+            }
+        }
+        let odd = config.apply_env(|name| environment.get(name).cloned());
+        (config, odd)
+    }
+
+    /// The URL (O1); `None` when there is no endpoint. Over gRPC its path means nothing.
     pub fn url(&self) -> Result<Option<Url>, ConfigError> {
         let (text, is_base) = match &self.endpoint {
             None => return Ok(None),
@@ -204,13 +273,22 @@ impl Config {
             endpoint: without_userinfo(text),
             why: why.to_owned(),
         };
-        let mut url = Url::parse(text.trim()).map_err(|why| error(&why.to_string()))?;
+        let text = text.trim();
+        let is_grpc = self.protocol == Protocol::Grpc;
+        let completed = match (is_grpc && !text.contains("://"), self.is_insecure) {
+            (false, _) => text.to_owned(),
+            (true, true) => format!("http://{text}"),
+            (true, false) => format!("https://{text}"),
+        };
+        let mut url = Url::parse(&completed).map_err(|why| error(&why.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(error("its scheme is neither http nor https"));
         }
-        if is_base {
-            let path = format!("{}/v1/logs", url.path().trim_end_matches('/'));
-            url.set_path(&path);
+        if is_grpc {
+            url.set_path("");
+        } else if is_base {
+            let path = url.path().trim_end_matches('/');
+            url.set_path(&format!("{path}/v1/{}", self.signal.name()));
         }
         Ok(Some(url))
     }
@@ -222,215 +300,13 @@ impl Config {
         })
     }
 
-    /// Lays the standard variables over what is set; returns what was odd about them, for one
-    /// warning each. `get` is the environment, given so that tests need none.
-    pub fn apply_env(&mut self, get: impl Fn(&str) -> Option<String>) -> Vec<String> {
-        let mut env = Env { get: &get, odd: Vec::new() };
-        if let Some((_, url)) = env.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") {
-            self.endpoint = Some(Endpoint::Exact(url));
-        } else if let Some((_, url)) = env.get("OTEL_EXPORTER_OTLP_ENDPOINT") {
-            self.endpoint = Some(Endpoint::Base(url));
-        }
-        if env.boolean("OTEL_SDK_DISABLED") {
-            self.endpoint = None;
-        }
-        if let Some((name, value)) = env.signal("PROTOCOL")
-            && !value.eq_ignore_ascii_case("http/protobuf")
-        {
-            env.odd(name, "only http/protobuf is known; it is used");
-        }
-        if let Some((name, value)) = env.signal("HEADERS") {
-            let (headers, odd) = header_list(&value);
-            self.headers = headers;
-            env.odd.extend(odd.into_iter().map(|why| format!("{name}: {why}")));
-        }
-        if let Some((name, value)) = env.signal("COMPRESSION") {
-            match value.to_ascii_lowercase().as_str() {
-                "gzip" => self.compression = Compression::Gzip,
-                "none" => self.compression = Compression::None,
-                _ => env.odd(name, "neither gzip nor none; ignored"),
-            }
-        }
-        if let Some((name, value)) = env.signal("TIMEOUT") {
-            match value.parse::<u64>() {
-                Ok(0) => self.timeout = None,
-                Ok(millis) => self.timeout = Some(Duration::from_millis(millis)),
-                Err(_) => env.odd(name, "not a whole number of milliseconds; ignored"),
-            }
-        }
-        for (suffix, path) in [
-            ("CERTIFICATE", &mut self.certificate),
-            ("CLIENT_CERTIFICATE", &mut self.client_certificate),
-            ("CLIENT_KEY", &mut self.client_key),
-        ] {
-            if let Some((_, value)) = env.signal(suffix) {
-                *path = Some(value.into());
-            }
-        }
-        self.apply_resource(&mut env);
-        env.odd
+    /// What may be shown of the address: no user information, no query. `None` without one that
+    /// can be sent to.
+    pub fn place(&self) -> Option<String> {
+        let url = self.url().ok().flatten()?;
+        let path = if self.protocol == Protocol::Grpc { "" } else { url.path() };
+        Some(format!("{}{path}", url.origin().ascii_serialization()))
     }
-
-    fn apply_resource(&mut self, env: &mut Env<'_>) {
-        if let Some((name, value)) = env.get("OTEL_RESOURCE_ATTRIBUTES") {
-            match pairs(&value) {
-                Some(pairs) => {
-                    for (key, value) in pairs {
-                        if is_of_a_pod(&key) {
-                            env.odd(name, &format!("{key} is of the agent's own pod; left out"));
-                            continue;
-                        }
-                        self.resource.retain(|(known, _)| *known != key);
-                        self.resource.push((key, value));
-                    }
-                }
-                None => env.odd(name, "cannot be decoded; ignored as a whole"),
-            }
-        }
-        if let Some((_, value)) = env.get("OTEL_SERVICE_NAME") {
-            self.service_name = Some(value);
-        }
-        for (name, bound, most) in [
-            (
-                "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-                &mut self.bounds.text,
-                limits::VALUE_BYTES,
-            ),
-            (
-                "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
-                &mut self.bounds.attributes,
-                limits::ATTRIBUTES,
-            ),
-        ] {
-            let Some((name, value)) = env.get(name) else { continue };
-            match value.parse::<usize>() {
-                // Ours is the upper bound: what is larger, no store takes.
-                Ok(number) => *bound = number.min(most),
-                Err(_) => env.odd(name, "not a whole number; ignored"),
-            }
-        }
-    }
-}
-
-struct Env<'g> {
-    get: &'g dyn Fn(&str) -> Option<String>,
-    odd: Vec<String>,
-}
-
-impl Env<'_> {
-    /// Empty is unset.
-    fn get(&self, name: &'static str) -> Option<(&'static str, String)> {
-        let value = (self.get)(name)?.trim().to_owned();
-        (!value.is_empty()).then_some((name, value))
-    }
-
-    /// The form for logs wins over the plain one.
-    fn signal(&self, suffix: &str) -> Option<(&'static str, String)> {
-        let (logs, plain) = match suffix {
-            "PROTOCOL" => ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
-            "HEADERS" => ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
-            "COMPRESSION" => {
-                ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
-            }
-            "TIMEOUT" => ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
-            "CERTIFICATE" => {
-                ("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE")
-            }
-            "CLIENT_CERTIFICATE" => (
-                "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
-                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-            ),
-            "CLIENT_KEY" => ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
-            _ => return None,
-        };
-        self.get(logs).or_else(|| self.get(plain))
-    }
-
-    fn boolean(&mut self, name: &'static str) -> bool {
-        let Some((name, value)) = self.get(name) else { return false };
-        let is_true = value.eq_ignore_ascii_case("true");
-        if !is_true && !value.eq_ignore_ascii_case("false") {
-            self.odd(name, "neither true nor false; taken as false");
-        }
-        is_true
-    }
-
-    fn odd(&mut self, name: &str, why: &str) {
-        self.odd.push(format!("{name}: {why}"));
-    }
-}
-
-/// Reads the variable's header list: `name=value`, separated by commas, values percent-encoded.
-/// What is odd is told without its value, which is a secret.
-pub fn header_list(list: &str) -> (Headers, Vec<String>) {
-    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-    collect_headers(items, |item| {
-        let (name, value) = item.split_once('=')?;
-        Some((name, percent_decode(value.trim())?))
-    })
-}
-
-/// Reads a header file: one `name: value` a line, values as they are, `#` begins a comment line.
-pub fn header_lines(text: &str) -> (Headers, Vec<String>) {
-    let items =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    collect_headers(items, |line| {
-        let (name, value) = line.split_once(':')?;
-        Some((name, value.trim().to_owned()))
-    })
-}
-
-fn collect_headers<'t>(
-    items: impl Iterator<Item = &'t str>,
-    read: impl Fn(&'t str) -> Option<(&'t str, String)>,
-) -> (Headers, Vec<String>) {
-    let mut headers = Vec::new();
-    let mut odd = Vec::new();
-    for (index, item) in items.enumerate() {
-        let header = read(item).and_then(|(name, value)| {
-            let name = name.trim().to_ascii_lowercase();
-            HeaderName::from_bytes(name.as_bytes()).ok()?;
-            HeaderValue::from_str(&value).ok()?;
-            Some((name, value))
-        });
-        match header {
-            Some(header) => headers.push(header),
-            None => odd.push(format!("header {} cannot be read; left out", index + 1)),
-        }
-    }
-    (Headers(headers), odd)
-}
-
-/// `k=v,k=v` with percent-encoding; nothing when any of it cannot be decoded.
-fn pairs(list: &str) -> Option<Vec<(String, String)>> {
-    let mut all = Vec::new();
-    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        let (key, value) = item.split_once('=')?;
-        if value.contains('=') {
-            return None;
-        }
-        let (key, value) = (percent_decode(key.trim())?, percent_decode(value.trim())?);
-        if key.is_empty() {
-            return None;
-        }
-        all.push((key, value));
-    }
-    Some(all)
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let high = char::from(rest.next()?).to_digit(16)?;
-        let low = char::from(rest.next()?).to_digit(16)?;
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn without_userinfo(url: &str) -> String {

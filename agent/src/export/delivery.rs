@@ -8,20 +8,23 @@ use tokio::time::{self, Instant};
 use super::{
     Closed, Config, ConfigError, Pending, Port, Refused, Request, Shutdown, Stats,
     encode::{self, Envelope, Identity},
-    otlp_http::{Body, OtlpHttp, Transport},
     retry::{self, Answer, Backoff, Random, Verdict},
     stats::BatchResult,
+    transport::{Body, Transport, Way},
 };
-use crate::{limits, source::Micros};
+use crate::{limits, record::Signal, source::Micros};
 
 /// Delivers to one destination.
 #[derive(Debug)]
-pub struct Exporter<T = OtlpHttp> {
+pub struct Exporter<T = Way> {
     name: String,
+    signal: Signal,
     transport: T,
     envelope: Envelope,
     is_loki: bool,
     start_jitter: Duration,
+    pace: Pace,
+    haste: u32,
     stats: Arc<Stats>,
     backoff: Backoff,
     /// Records refused one after the other, with nothing taken in between.
@@ -41,7 +44,7 @@ impl Exporter {
         identity: &Identity,
         stats: Arc<Stats>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self::with_transport(&config, OtlpHttp::new(config.clone())?, identity, stats))
+        Ok(Self::with_transport(&config, Way::new(config.clone())?, identity, stats))
     }
 }
 
@@ -74,10 +77,13 @@ impl<T: Transport> Exporter<T> {
     ) -> Self {
         Self {
             name: config.name.clone(),
+            signal: config.signal,
             transport,
             envelope: Envelope::new(identity, config),
             is_loki: config.is_loki(),
             start_jitter: config.start_jitter,
+            pace: Pace { rate: config.drain_rate, free_at: Instant::now() },
+            haste: config.haste.max(1),
             stats,
             backoff: Backoff::default(),
             refused_in_a_row: 0,
@@ -113,7 +119,13 @@ impl<T: Transport> Exporter<T> {
             return line.idle().await;
         }
         self.transport.refresh();
-        self.deliver(line, oldest(found)).await
+        let batch = oldest(found);
+        let bytes = batch.iter().map(|record| record.bytes.len()).sum();
+        if !line.is_ending() {
+            // Told to end meanwhile: what can be drained still is.
+            let _waited = line.wait(self.pace.wait(bytes, Instant::now()), false).await;
+        }
+        self.deliver(line, batch).await
     }
 
     /// Brings a batch to its end: delivered, or its refused records parked.
@@ -202,7 +214,7 @@ impl<T: Transport> Exporter<T> {
                 }
                 Verdict::Retry { after } => {
                     self.stats.batch(BatchResult::Retried);
-                    let wait = self.backoff.next(after);
+                    let wait = self.backoff.next(after) / self.haste;
                     self.tell_trouble(&told, wait);
                     line.wait(wait, true).await?;
                     self.transport.refresh();
@@ -294,17 +306,21 @@ impl<T: Transport> Exporter<T> {
         self.stats.refused(known);
         let mut why = why.to_owned();
         if lost == u64::try_from(records.len()).ok() {
-            let names: Vec<String> =
-                records.iter().take(4).map(|record| encode::name_of(&record.bytes)).collect();
+            let names: Vec<String> = records
+                .iter()
+                .take(4)
+                .map(|record| encode::name_of(self.signal, &record.bytes))
+                .collect();
             why = format!("{why}: {}", names.join(", "));
         }
         tracing::warn!(destination = self.name, why, "records were refused for good");
         let refused = Refused {
+            destination: self.name.clone(),
             seqs: records.iter().map(|record| record.seq).collect(),
             lost,
             from: records.iter().map(|record| record.time).min().unwrap_or_default(),
             to: records.iter().map(|record| record.time).max().unwrap_or_default(),
-            tells: !records.iter().all(|record| encode::is_loss(&record.bytes)),
+            tells: !records.iter().all(|record| encode::is_loss(self.signal, &record.bytes)),
             why,
         };
         Ok(line.port.send(Request::Refused(refused)).await?)
@@ -325,8 +341,8 @@ impl<T: Transport> Exporter<T> {
         if line.is_ending() {
             return Err(Ended);
         }
-        let until =
-            Instant::now() + limits::PAUSE_PROBE.mul_f64(0.9 + 0.2 * Random::default().share());
+        let wait = limits::PAUSE_PROBE.mul_f64(0.9 + 0.2 * Random::default().share());
+        let until = Instant::now() + wait / self.haste;
         while Instant::now() < until {
             let left = until - Instant::now();
             line.wait(left.min(limits::CREDENTIALS_LOOK), false).await?;
@@ -339,10 +355,32 @@ impl<T: Transport> Exporter<T> {
 
     /// The server's own words can hold credentials: debug only, and only the beginning.
     fn debug_text(&self, answer: &Answer) {
-        if let Answer::Http { body: Some(body), .. } = answer {
-            let text = String::from_utf8_lossy(body);
-            tracing::debug!(destination = self.name, text = shown(&text), "the answer's text");
-        }
+        let text = match answer {
+            Answer::Http { body: Some(body), .. } => String::from_utf8_lossy(body),
+            Answer::Grpc { text, .. } => text.into(),
+            _ => return,
+        };
+        tracing::debug!(destination = self.name, text = shown(&text), "the answer's text");
+    }
+}
+
+/// How fast what piled up is sent. A batch is free when as much time has passed as the one before
+/// it takes at this rate, so that what comes one by one is never held.
+#[derive(Debug)]
+struct Pace {
+    rate: Option<u64>,
+    free_at: Instant,
+}
+
+impl Pace {
+    /// How long to wait before these bytes are sent, which then count.
+    fn wait(&mut self, bytes: usize, now: Instant) -> Duration {
+        let Some(rate) = self.rate.filter(|rate| *rate > 0) else { return Duration::ZERO };
+        let begins = self.free_at.max(now);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+        self.free_at = begins + Duration::from_secs_f64(f64::from(bytes) / f64::from(rate));
+        begins - now
     }
 }
 
@@ -421,6 +459,7 @@ fn oldest(mut found: Vec<Pending>) -> Vec<Pending> {
 fn describe(answer: &Answer) -> String {
     match answer {
         Answer::Http { status, .. } => format!("HTTP {status}"),
+        Answer::Grpc { code, .. } => format!("gRPC {}", retry::grpc_name(*code)),
         Answer::None(why) => why.clone(),
     }
 }

@@ -1,5 +1,7 @@
-//! Records and batches as OTLP bytes. A record is encoded once, when it enters the outbox; a batch
+//! Records, spans and batches as OTLP bytes. A record is encoded once, when it enters the outbox; a batch
 //! is put around the stored bytes without decoding them, so that a resend is identical (O11).
+
+pub(super) mod span;
 
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value},
@@ -9,10 +11,10 @@ use opentelemetry_proto::tonic::{
 use opentelemetry_semantic_conventions::{self as semconv, attribute};
 use prost::{Message, bytes::Bytes};
 
-use super::{Config, Pending};
+use super::{Config, Pending, spans::Context};
 use crate::{
     limits,
-    record::{EventName, Record, Severity, Value, Worth, names},
+    record::{EventName, Record, Severity, Signal, Value, Worth, names},
     source::Micros,
 };
 
@@ -39,7 +41,17 @@ impl Default for Bounds {
 
 /// The bytes of a record that was seen at `observed`.
 pub fn record(record: &Record, observed: Micros, bounds: &Bounds) -> Vec<u8> {
-    let mut kept = Kept { attributes: Vec::new(), bytes: 0, dropped: 0, cut: false, bounds };
+    record_of(record, observed, bounds, None)
+}
+
+/// The same of a record that belongs to a span.
+pub fn record_of(
+    record: &Record,
+    observed: Micros,
+    bounds: &Bounds,
+    context: Option<Context>,
+) -> Vec<u8> {
+    let mut kept = Kept::new(bounds);
     kept.take(names::LOG_RECORD_UID, &Value::Text(record.uid_text()));
     for (name, value) in &record.attributes {
         kept.take(name, value);
@@ -62,6 +74,9 @@ pub fn record(record: &Record, observed: Micros, bounds: &Bounds) -> Vec<u8> {
         attributes: kept.attributes,
         dropped_attributes_count: kept.dropped,
         event_name: record.event.name().to_owned(),
+        trace_id: context.map_or(Vec::new(), |context| context.trace.to_vec()),
+        span_id: context.map_or(Vec::new(), |context| context.span.to_vec()),
+        flags: if context.is_some() { span::SAMPLED } else { 0 },
         ..LogRecord::default()
     }
     .encode_to_vec()
@@ -128,7 +143,11 @@ struct Kept<'b> {
     bounds: &'b Bounds,
 }
 
-impl Kept<'_> {
+impl<'b> Kept<'b> {
+    fn new(bounds: &'b Bounds) -> Self {
+        Self { attributes: Vec::new(), bytes: 0, dropped: 0, cut: false, bounds }
+    }
+
     /// Takes one attribute as far as the bounds allow. Unknown is absent, so empty text is not sent.
     fn take(&mut self, name: &str, value: &Value) {
         if matches!(value, Value::Text(text) if text.is_empty())
@@ -208,7 +227,8 @@ fn nanos(time: Micros) -> u64 {
 }
 
 // The messages of collector/logs/v1 with the records left as bytes: a length-delimited field is the
-// same on the wire, whether its content is known or not.
+// same on the wire, whether its content is known or not. Those of collector/trace/v1 have the same
+// numbers, so that spans go into the same envelope.
 
 #[derive(Clone, PartialEq, Message)]
 struct Request {
@@ -330,8 +350,11 @@ impl Envelope {
     }
 }
 
-/// Event name and id of an encoded record, to name it where it was refused.
-pub(super) fn name_of(bytes: &Bytes) -> String {
+/// Event name and id of an encoded record or span, to name it where it was refused.
+pub(super) fn name_of(signal: Signal, bytes: &Bytes) -> String {
+    if signal == Signal::Traces {
+        return span::name_of(bytes);
+    }
     let Ok(record) = LogRecord::decode(bytes.clone()) else {
         return "an unreadable record".to_owned();
     };
@@ -344,8 +367,10 @@ pub(super) fn name_of(bytes: &Bytes) -> String {
 }
 
 /// Whether an encoded record is a loss record.
-pub(super) fn is_loss(bytes: &Bytes) -> bool {
-    LogRecord::decode(bytes.clone()).is_ok_and(|record| record.event_name == EventName::Loss.name())
+pub(super) fn is_loss(signal: Signal, bytes: &Bytes) -> bool {
+    signal == Signal::Logs
+        && LogRecord::decode(bytes.clone())
+            .is_ok_and(|record| record.event_name == EventName::Loss.name())
 }
 
 #[cfg(test)]

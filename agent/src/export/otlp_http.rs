@@ -2,53 +2,19 @@
 //! Owns the connection and its credentials, which are read again when their files change. Judges
 //! no answer.
 
-use std::{
-    error::Error,
-    fs,
-    future::Future,
-    io::{Read, Write},
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
-
-use flate2::{Compression as Level, read::GzDecoder, write::GzEncoder};
-use prost::bytes::Bytes;
 use reqwest::{
     Certificate, Client, Identity, Response, Url,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect,
 };
-use tokio::time::Instant;
 
 use super::{
-    config::{Compression, Config, ConfigError, Headers, header_lines},
+    config::{Config, ConfigError},
+    credentials::{self, Watch, file_error, pem},
     retry::Answer,
+    transport::{Body, Reached, Said, Transport, chain, inflated},
 };
 use crate::limits;
-
-/// The way to a destination. The delivery loop is tested with a scripted one.
-pub trait Transport {
-    /// Sends one request body and reads the answer to its end.
-    fn send(&mut self, body: Body) -> impl Future<Output = Answer>;
-
-    /// The body of a request as it goes over the wire.
-    fn pack(&self, request: Vec<u8>) -> Body {
-        Body { bytes: request.into(), is_gzip: false }
-    }
-
-    /// Takes over changed credentials; whether there were any.
-    fn refresh(&mut self) -> bool {
-        false
-    }
-}
-
-/// A request body, kept for resends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    /// As it goes over the wire.
-    pub bytes: Bytes,
-    is_gzip: bool,
-}
 
 /// A destination that speaks OTLP/HTTP with protobuf.
 #[derive(Debug)]
@@ -57,11 +23,8 @@ pub struct OtlpHttp {
     url: Url,
     client: Client,
     headers: HeaderMap,
-    stamps: Vec<Stamp>,
-    looked: Instant,
+    watch: Watch,
 }
-
-type Stamp = Option<(SystemTime, u64, u64)>;
 
 /// Makes ring the provider of TLS. Must come before the first client; a second call changes
 /// nothing.
@@ -77,15 +40,9 @@ impl OtlpHttp {
             endpoint: String::new(),
             why: "none is set".to_owned(),
         })?;
-        let stamps = stamps(&config);
-        Ok(Self {
-            client: client(&config)?,
-            headers: headers(&config)?,
-            url,
-            stamps,
-            config,
-            looked: Instant::now(),
-        })
+        let watch = Watch::new(&config);
+        let (client, headers) = made(&config)?;
+        Ok(Self { client, headers, url, watch, config })
     }
 
     async fn exchange(&self, body: Body) -> Result<Answer, reqwest::Error> {
@@ -109,15 +66,6 @@ impl OtlpHttp {
     }
 }
 
-/// What a destination answered to a question that stores nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
-    /// HTTP status. 405 is the usual one: receivers take POST only.
-    pub status: u16,
-    /// The destination's clock, as it wrote it.
-    pub date: Option<String>,
-}
-
 impl OtlpHttp {
     /// Asks with OPTIONS: name, connection, TLS and credentials are tried as a delivery tries them,
     /// and nothing can be stored. An empty POST would not do: the specification takes it, Loki
@@ -131,55 +79,43 @@ impl OtlpHttp {
         let response = answer.map_err(|error| chain(&error.without_url()))?;
         let date = response.headers().get(reqwest::header::DATE);
         let date = date.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Reached { status: response.status().as_u16(), date })
+        Ok(Reached { answer: Said::Http(response.status().as_u16()), date })
     }
 }
 
 impl Transport for OtlpHttp {
     async fn send(&mut self, body: Body) -> Answer {
-        self.exchange(body).await.unwrap_or_else(|error| Answer::None(chain(&error.without_url())))
+        match self.exchange(body).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // A connection that nobody answers on may be dead at its other end: over HTTP/2 the
+                // next request would go the same way.
+                if error.is_timeout()
+                    && let Ok(client) = client(&self.config)
+                {
+                    self.client = client;
+                }
+                Answer::None(chain(&error.without_url()))
+            }
+        }
     }
 
     fn pack(&self, request: Vec<u8>) -> Body {
-        match self.config.compression {
-            Compression::None => Body { bytes: request.into(), is_gzip: false },
-            Compression::Gzip => {
-                let mut gzip = GzEncoder::new(Vec::new(), Level::fast());
-                match gzip.write_all(&request).and_then(|()| gzip.finish()) {
-                    Ok(packed) => Body { bytes: packed.into(), is_gzip: true },
-                    Err(_) => Body { bytes: request.into(), is_gzip: false },
-                }
-            }
-        }
+        Body::packed(request, self.config.compression)
     }
 
     fn refresh(&mut self) -> bool {
-        let now = Instant::now();
-        if now.duration_since(self.looked) < limits::CREDENTIALS_LOOK {
-            return false;
-        }
-        self.looked = now;
-        let stamps = stamps(&self.config);
-        if stamps == self.stamps {
-            return false;
-        }
-        match (client(&self.config), headers(&self.config)) {
-            (Ok(client), Ok(headers)) => {
-                (self.client, self.headers, self.stamps) = (client, headers, stamps);
-                tracing::info!(destination = self.config.name, "changed credentials taken over");
-                true
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                // Half a rotation: certificate written, key not yet. Looked at again.
-                tracing::warn!(
-                    destination = self.config.name,
-                    %error,
-                    "changed credentials cannot be used; the old ones stay until they can"
-                );
-                false
-            }
-        }
+        let Some(changed) = self.watch.changed(&self.config) else { return false };
+        let made = self.watch.settle(&self.config, changed, made(&self.config));
+        let Some((client, headers)) = made else { return false };
+        (self.client, self.headers) = (client, headers);
+        true
     }
+}
+
+/// What the files make.
+fn made(config: &Config) -> Result<(Client, HeaderMap), ConfigError> {
+    Ok((client(config)?, credentials::headers(config)?))
 }
 
 /// The body, decompressed where it says so; `None` when it is larger than is read.
@@ -198,24 +134,18 @@ async fn read(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error>
     if !is_gzip {
         return Ok(Some(body));
     }
-    let most = u64::try_from(limits::RESPONSE_BYTES).unwrap_or(u64::MAX);
-    let mut plain = Vec::new();
-    let outcome = GzDecoder::new(body.as_slice()).take(most + 1).read_to_end(&mut plain);
-    if plain.len() > limits::RESPONSE_BYTES {
-        return Ok(None);
-    }
-    // Undecodable is as good as empty.
-    Ok(Some(if outcome.is_ok() { plain } else { Vec::new() }))
+    Ok(inflated(&body))
 }
 
 fn client(config: &Config) -> Result<Client, ConfigError> {
-    let version = env!("CARGO_PKG_VERSION");
     let mut builder = Client::builder()
-        .user_agent(format!("podwhy/{version} OTel-OTLP-Exporter-Rust/{version}"))
+        .user_agent(super::USER_AGENT)
         .redirect(redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
+        .http2_keep_alive_interval(limits::KEEP_ALIVE)
+        .http2_keep_alive_timeout(limits::KEEP_ALIVE)
         // One request in flight needs one connection.
         .pool_max_idle_per_host(1);
     if let Some(timeout) = config.timeout {
@@ -245,65 +175,6 @@ fn client(config: &Config) -> Result<Client, ConfigError> {
         _ => return Err(ConfigError::HalfIdentity),
     }
     builder.build().map_err(|error| ConfigError::Client(chain(&error)))
-}
-
-fn headers(config: &Config) -> Result<HeaderMap, ConfigError> {
-    let mut all = HeaderMap::new();
-    let mut put = |headers: &Headers| {
-        for (name, value) in &headers.0 {
-            let error = || ConfigError::Header(name.clone());
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| error())?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| error())?;
-            value.set_sensitive(true);
-            all.insert(name, value);
-        }
-        Ok(())
-    };
-    if let Some(path) = &config.headers_file {
-        let text = fs::read_to_string(path)
-            .map_err(|error| file_error("headers file", path, &error.to_string()))?;
-        let (headers, odd) = header_lines(&text);
-        if let Some(odd) = odd.first() {
-            return Err(file_error("headers file", path, odd));
-        }
-        put(&headers)?;
-    }
-    put(&config.headers)?;
-    Ok(all)
-}
-
-fn pem(what: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| file_error(what, path, &error.to_string()))
-}
-
-fn file_error(what: &'static str, path: &Path, why: &str) -> ConfigError {
-    ConfigError::File { what, path: path.display().to_string(), why: why.to_owned() }
-}
-
-/// What tells a changed file from an unchanged one.
-fn stamps(config: &Config) -> Vec<Stamp> {
-    let files: [&Option<PathBuf>; 4] =
-        [&config.certificate, &config.client_certificate, &config.client_key, &config.headers_file];
-    files
-        .into_iter()
-        .map(|path| {
-            let meta = fs::metadata(path.as_ref()?).ok()?;
-            let inode = std::os::unix::fs::MetadataExt::ino(&meta);
-            Some((meta.modified().ok()?, meta.len(), inode))
-        })
-        .collect()
-}
-
-/// An error with what caused it: reqwest's own text stops before the interesting part.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -23,6 +23,17 @@ pub enum Answer {
         /// The body, decompressed; `None` when it was larger than we read (O8).
         body: Option<Vec<u8>>,
     },
+    /// A gRPC status.
+    Grpc {
+        /// Its number.
+        code: i32,
+        /// `RetryInfo.retry_delay`, if there was one.
+        retry: Option<Duration>,
+        /// The message of a success; `None` when it was larger than we read (O8).
+        body: Option<Vec<u8>>,
+        /// The server's words, which can hold credentials.
+        text: String,
+    },
     /// No answer: connection refused, broken, timed out. What failed, without URL or secrets.
     None(String),
 }
@@ -58,21 +69,74 @@ pub enum Verdict {
 
 /// Judges an answer at wall time `now`.
 pub fn judge(answer: &Answer, is_loki: bool, now: Micros) -> Verdict {
-    let Answer::Http { status, retry_after, body } = answer else {
-        return Verdict::Retry { after: None };
-    };
-    let body = body.as_deref();
+    match answer {
+        Answer::Http { status, retry_after, body } => {
+            judge_http(*status, retry_after.as_deref(), body.as_deref(), is_loki, now)
+        }
+        Answer::Grpc { code, retry, body, .. } => judge_grpc(*code, *retry, body.as_deref()),
+        Answer::None(_) => Verdict::Retry { after: None },
+    }
+}
+
+fn judge_http(
+    status: u16,
+    retry_after: Option<&str>,
+    body: Option<&[u8]>,
+    is_loki: bool,
+    now: Micros,
+) -> Verdict {
     match status {
         // Loki answers so for a blocked tenant: nothing was stored, and an operator wants it so.
         260 => Verdict::Pause { lasting: true },
         200..=299 => delivered(body),
         429 | 502 | 503 | 504 => {
-            Verdict::Retry { after: retry_after.as_deref().and_then(|text| delay(text, now)) }
+            Verdict::Retry { after: retry_after.and_then(|text| delay(text, now)) }
         }
         400 if is_loki => Verdict::PartlyStored { lost: ignored(body.unwrap_or_default()) },
         400 | 413 => Verdict::Refused,
         401 | 403 | 404 => Verdict::Pause { lasting: true },
         _ => Verdict::Pause { lasting: false },
+    }
+}
+
+/// The codes by their numbers: `grpc/doc/statuscodes.md`.
+fn judge_grpc(code: i32, retry: Option<Duration>, body: Option<&[u8]>) -> Verdict {
+    let after = retry.map(|asked| asked.min(limits::RETRY_AFTER_LONGEST));
+    match code {
+        0 => delivered(body),
+        // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
+        1 | 4 | 10 | 11 | 14 | 15 => Verdict::Retry { after },
+        // RESOURCE_EXHAUSTED: with a delay the server recovers, without one it does not.
+        8 if after.is_some() => Verdict::Retry { after },
+        // INVALID_ARGUMENT
+        3 => Verdict::Refused,
+        // NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED: as 404, 403, 404, 401
+        5 | 7 | 12 | 16 => Verdict::Pause { lasting: true },
+        _ => Verdict::Pause { lasting: false },
+    }
+}
+
+/// The name of a gRPC status, as everybody writes it.
+#[must_use]
+pub const fn grpc_name(code: i32) -> &'static str {
+    match code {
+        0 => "OK",
+        1 => "CANCELLED",
+        3 => "INVALID_ARGUMENT",
+        4 => "DEADLINE_EXCEEDED",
+        5 => "NOT_FOUND",
+        6 => "ALREADY_EXISTS",
+        7 => "PERMISSION_DENIED",
+        8 => "RESOURCE_EXHAUSTED",
+        9 => "FAILED_PRECONDITION",
+        10 => "ABORTED",
+        11 => "OUT_OF_RANGE",
+        12 => "UNIMPLEMENTED",
+        13 => "INTERNAL",
+        14 => "UNAVAILABLE",
+        15 => "DATA_LOSS",
+        16 => "UNAUTHENTICATED",
+        _ => "UNKNOWN",
     }
 }
 
@@ -200,6 +264,41 @@ mod tests {
         }
         let none = Answer::None("connection refused".to_owned());
         assert_eq!(judged(&none), Verdict::Retry { after: None });
+    }
+
+    #[test]
+    fn o3_every_grpc_status_leads_to_the_action_of_its_row() {
+        let judged = |code, retry| {
+            let answer = Answer::Grpc { code, retry, body: Some(Vec::new()), text: String::new() };
+            judge(&answer, false, 0)
+        };
+        let asked = Some(Duration::from_secs(7));
+        for code in -1..20 {
+            let (without, with) = match code {
+                0 => {
+                    let delivered = Verdict::Delivered { rejected: 0, message: None };
+                    (delivered.clone(), delivered)
+                }
+                1 | 4 | 10 | 11 | 14 | 15 => {
+                    (Verdict::Retry { after: None }, Verdict::Retry { after: asked })
+                }
+                8 => (Verdict::Pause { lasting: false }, Verdict::Retry { after: asked }),
+                3 => (Verdict::Refused, Verdict::Refused),
+                5 | 7 | 12 | 16 => {
+                    (Verdict::Pause { lasting: true }, Verdict::Pause { lasting: true })
+                }
+                _ => (Verdict::Pause { lasting: false }, Verdict::Pause { lasting: false }),
+            };
+            assert_eq!(judged(code, None), without, "{code}");
+            assert_eq!(judged(code, asked), with, "{code} with RetryInfo");
+        }
+        let zero = Some(Duration::ZERO);
+        assert_eq!(judged(8, zero), Verdict::Retry { after: zero }, "no delay is a delay too");
+        let forever = Some(Duration::from_secs(1 << 40));
+        assert_eq!(
+            judged(14, forever),
+            Verdict::Retry { after: Some(limits::RETRY_AFTER_LONGEST) }
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     diagnosis::StateChange,
-    record::Worth,
+    record::{Signal, Worth},
     source::{Loss, LossKind, Micros, Position},
 };
 
@@ -35,6 +35,8 @@ pub struct Stored {
 pub struct Commit {
     /// New records, oldest first.
     pub records: Vec<Entry>,
+    /// New spans, oldest first. They wait for a destination of their own, within bounds of their own.
+    pub spans: Vec<Entry>,
     /// How far the sources were read.
     pub positions: Vec<Position>,
     /// What changed in the engine's state.
@@ -44,6 +46,8 @@ pub struct Commit {
     /// How many dropped records the loss record among `records` reports; see
     /// [`super::Outbox::unreported`].
     pub reported: u64,
+    /// The same of dropped spans.
+    pub reported_spans: u64,
 }
 
 /// What a full outbox let go.
@@ -69,6 +73,13 @@ impl Dropped {
         }
     }
 
+    /// What is left of it after so many were told.
+    pub(super) fn untold(of: Option<Self>, reported: u64) -> Option<Self> {
+        let of = of?;
+        let records = of.records.saturating_sub(reported);
+        (records > 0).then_some(Self { records, ..of })
+    }
+
     pub(super) fn one(time: Micros) -> Self {
         Self { records: 1, from: time, to: time }
     }
@@ -84,6 +95,29 @@ impl Dropped {
             to: Some(self.to),
             destination: Some(destination.to_owned()),
             why: "the backend was away longer than the outbox could hold".to_owned(),
+        }
+    }
+}
+
+/// A figure of each signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Each<T> {
+    pub(super) logs: T,
+    pub(super) traces: T,
+}
+
+impl<T> Each<T> {
+    pub(super) fn of(&self, signal: Signal) -> &T {
+        match signal {
+            Signal::Logs => &self.logs,
+            Signal::Traces => &self.traces,
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, signal: Signal) -> &mut T {
+        match signal {
+            Signal::Logs => &mut self.logs,
+            Signal::Traces => &mut self.traces,
         }
     }
 }
@@ -140,6 +174,10 @@ pub struct Stats {
     pub records: u64,
     /// Their encoded bytes.
     pub bytes: u64,
+    /// Spans waiting.
+    pub spans: u64,
+    /// Their encoded bytes.
+    pub span_bytes: u64,
     /// Time of the oldest record waiting.
     pub oldest: Option<Micros>,
     /// Size of the state file.

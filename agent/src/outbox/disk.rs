@@ -10,12 +10,14 @@ use redb::{
 
 use super::{
     Dropped, Entry, Limits, Stored,
+    commit::Each,
+    totals::{TOTALS, Totals},
     trouble::{Trouble, guarded},
 };
 use crate::{
     diagnosis::StateChange,
     limits,
-    record::Worth,
+    record::{Signal, Worth},
     source::{Micros, Position},
 };
 
@@ -28,21 +30,11 @@ type Records = TableDefinition<'static, u64, (i64, &'static [u8])>;
 const REPEATS: Records = TableDefinition::new("records.repeat");
 const FAILURES: Records = TableDefinition::new("records.failure");
 const INCIDENTS: Records = TableDefinition::new("records.incident");
-const TABLES: [Records; 3] = [REPEATS, FAILURES, INCIDENTS];
+/// Of another signal, so with bounds and totals of their own.
+const SPANS: Records = TableDefinition::new("spans");
+const TABLES: [Records; 4] = [REPEATS, FAILURES, INCIDENTS, SPANS];
 const POSITIONS: TableDefinition<'static, &str, (i64, &[u8])> = TableDefinition::new("positions");
 const STATE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("state");
-const TOTALS: TableDefinition<'static, &str, u64> = TableDefinition::new("totals");
-
-/// What `totals` holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) records: u64,
-    pub(super) bytes: u64,
-    /// The next free number.
-    pub(super) next: u64,
-    /// Let go and not yet told.
-    pub(super) dropped: Option<Dropped>,
-}
 
 /// One transaction.
 #[derive(Clone, Debug, Default)]
@@ -51,9 +43,9 @@ pub(super) struct Write {
     pub(super) positions: Vec<Position>,
     pub(super) state: Vec<StateChange>,
     pub(super) removed: Vec<u64>,
-    pub(super) reported: u64,
+    pub(super) reported: Each<u64>,
     /// Dropped elsewhere, to be remembered here.
-    pub(super) dropped: Option<Dropped>,
+    pub(super) dropped: Each<Option<Dropped>>,
     pub(super) next: u64,
     /// Whatever state and positions the file has belong to another run.
     pub(super) replaces_state: bool,
@@ -99,11 +91,38 @@ pub(super) fn seq(place: u64, worth: Worth) -> u64 {
     (place << 2) | worth as u64
 }
 
+/// The same for a span.
+pub(super) fn span_seq(place: u64) -> u64 {
+    (place << 2) | SPAN
+}
+
+/// Beside the three kinds of worth.
+const SPAN: u64 = 3;
+
+/// Whose number it is.
+pub(super) fn signal_of(seq: u64) -> Signal {
+    if seq & 3 == SPAN { Signal::Traces } else { Signal::Logs }
+}
+
+/// How many of the numbers are this signal's.
+pub(super) fn count<'s>(signal: Signal, seqs: impl IntoIterator<Item = &'s u64>) -> u64 {
+    let count = seqs.into_iter().filter(|seq| signal_of(**seq) == signal).count();
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 fn table_of(seq: u64) -> Records {
     match seq & 3 {
         0 => REPEATS,
         1 => FAILURES,
-        _ => INCIDENTS,
+        2 => INCIDENTS,
+        _ => SPANS,
+    }
+}
+
+fn tables_of(signal: Signal) -> &'static [Records] {
+    match signal {
+        Signal::Logs => &[REPEATS, FAILURES, INCIDENTS],
+        Signal::Traces => &[SPANS],
     }
 }
 
@@ -187,14 +206,15 @@ impl Disk {
     /// Calls `each` for the records after `after`, oldest first, until it says stop.
     pub(super) fn fetch(
         &self,
+        signal: Signal,
         after: u64,
         each: &mut dyn FnMut(Stored) -> bool,
     ) -> Result<(), Trouble> {
         guarded(|| {
             let read = self.database.begin_read()?;
             let mut ranges = Vec::with_capacity(TABLES.len());
-            for definition in TABLES {
-                let table = read.open_table(definition)?;
+            for definition in tables_of(signal) {
+                let table = read.open_table(*definition)?;
                 ranges.push(table.range(after.saturating_add(1)..)?.peekable());
             }
             loop {
@@ -238,13 +258,15 @@ impl Disk {
             put_state(&transaction, write)?;
             let dropped = put_records(&transaction, write, &mut totals, limits)?;
             totals.next = totals.next.max(write.next);
-            totals.dropped = still_untold(
-                Dropped::join(totals.dropped, Dropped::join(write.dropped, dropped)),
-                write.reported,
-            );
-            put_totals(&transaction, &totals)?;
+            for signal in Signal::ALL {
+                let new = Dropped::join(*write.dropped.of(signal), *dropped.of(signal));
+                let share = totals.each.of_mut(signal);
+                let all = Dropped::join(share.dropped, new);
+                share.dropped = Dropped::untold(all, *write.reported.of(signal));
+            }
+            totals.put(&transaction)?;
             transaction.commit()?;
-            Ok(dropped)
+            Ok(Dropped::join(dropped.logs, dropped.traces))
         })?;
         self.totals = totals;
         Ok(dropped)
@@ -256,21 +278,27 @@ impl Disk {
             state: old.state()?.into_iter().map(|(key, value)| (key, Some(value))).collect(),
             positions: old.positions()?,
             next: old.totals.next,
-            dropped: old.totals.dropped,
+            dropped: Each {
+                logs: old.totals.each.logs.dropped,
+                traces: old.totals.each.traces.dropped,
+            },
             replaces_state: true,
             ..Write::default()
         };
-        old.fetch(0, &mut |stored| {
-            let worth = match stored.seq & 3 {
-                0 => Worth::Repeat,
-                1 => Worth::Failure,
-                _ => Worth::Incident,
-            };
-            let entry = Entry { time: stored.time, worth, bytes: stored.bytes };
-            write.records.push((stored.seq, entry));
-            true
-        })?;
-        let all = Limits { bytes: u64::MAX, records: u64::MAX, memory_bytes: u64::MAX };
+        for signal in Signal::ALL {
+            old.fetch(signal, 0, &mut |stored| {
+                let worth = match stored.seq & 3 {
+                    0 => Worth::Repeat,
+                    1 => Worth::Failure,
+                    _ => Worth::Incident,
+                };
+                let entry = Entry { time: stored.time, worth, bytes: stored.bytes };
+                write.records.push((stored.seq, entry));
+                true
+            })?;
+        }
+        let all = Limits { bytes: u64::MAX, records: u64::MAX, ..Limits::default() };
+        let all = Limits { span_bytes: u64::MAX, ..all };
         self.write(&write, all).map(|_| ())
     }
 
@@ -311,20 +339,7 @@ fn prepare(database: &Database) -> Result<Totals, Trouble> {
                 )));
             }
         }
-        let number = |key: &str| -> Result<u64, Trouble> {
-            Ok(table.get(key)?.map_or(0, |found| found.value()))
-        };
-        let dropped = Dropped {
-            records: number("dropped")?,
-            from: number("dropped_from")?.cast_signed(),
-            to: number("dropped_to")?.cast_signed(),
-        };
-        Totals {
-            records: number("records")?,
-            bytes: number("bytes")?,
-            next: number("next")?.max(1),
-            dropped: (dropped.records > 0).then_some(dropped),
-        }
+        Totals::read(&table)?
     };
     transaction.commit()?;
     Ok(totals)
@@ -354,8 +369,8 @@ fn put_records(
     write: &Write,
     totals: &mut Totals,
     limits: Limits,
-) -> Result<Option<Dropped>, Trouble> {
-    let mut dropped = None;
+) -> Result<Each<Option<Dropped>>, Trouble> {
+    let mut dropped = Each::default();
     let mut tables = Vec::with_capacity(TABLES.len());
     for definition in TABLES {
         tables.push((definition, transaction.open_table(definition)?));
@@ -364,23 +379,29 @@ fn put_records(
         if let Some(table) = named(&mut tables, *seq)
             && let Some(old) = table.remove(seq)?
         {
-            totals.forget(old.value().1);
+            totals.forget(signal_of(*seq), old.value().1);
         }
     }
     for (seq, entry) in &write.records {
         let Some(table) = named(&mut tables, *seq) else { continue };
         if let Some(old) = table.insert(seq, (entry.time, entry.bytes.as_slice()))? {
-            totals.forget(old.value().1);
+            totals.forget(signal_of(*seq), old.value().1);
         }
-        totals.records += 1;
-        totals.bytes += size(&entry.bytes);
+        let share = totals.each.of_mut(signal_of(*seq));
+        share.records += 1;
+        share.bytes += size(&entry.bytes);
     }
-    for (_, table) in &mut tables {
-        while totals.bytes > limits.bytes || totals.records > limits.records {
+    for (definition, table) in &mut tables {
+        let signal = match redb::TableHandle::name(definition) == redb::TableHandle::name(&SPANS) {
+            true => Signal::Traces,
+            false => Signal::Logs,
+        };
+        while totals.each.of(signal).is_above(limits, signal) {
             let Some((_, value)) = table.pop_first()? else { break };
             let (time, bytes): (Micros, &[u8]) = value.value();
-            totals.forget(bytes);
-            dropped = Dropped::join(dropped, Some(Dropped::one(time)));
+            totals.forget(signal, bytes);
+            let dropped = dropped.of_mut(signal);
+            *dropped = Dropped::join(*dropped, Some(Dropped::one(time)));
         }
     }
     Ok(dropped)
@@ -399,33 +420,4 @@ fn named<'a, 't>(
             redb::TableHandle::name(definition) == redb::TableHandle::name(&wanted)
         })
         .map(|(_, table)| table)
-}
-
-fn put_totals(transaction: &WriteTransaction, totals: &Totals) -> Result<(), Trouble> {
-    let mut table = transaction.open_table(TOTALS)?;
-    let dropped = totals.dropped.unwrap_or(Dropped { records: 0, from: 0, to: 0 });
-    for (key, value) in [
-        ("records", totals.records),
-        ("bytes", totals.bytes),
-        ("next", totals.next),
-        ("dropped", dropped.records),
-        ("dropped_from", dropped.from.cast_unsigned()),
-        ("dropped_to", dropped.to.cast_unsigned()),
-    ] {
-        table.insert(key, value)?;
-    }
-    Ok(())
-}
-
-fn still_untold(dropped: Option<Dropped>, reported: u64) -> Option<Dropped> {
-    let dropped = dropped?;
-    let records = dropped.records.saturating_sub(reported);
-    (records > 0).then_some(Dropped { records, ..dropped })
-}
-
-impl Totals {
-    fn forget(&mut self, bytes: &[u8]) {
-        self.records = self.records.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(size(bytes));
-    }
 }

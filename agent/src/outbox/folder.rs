@@ -91,7 +91,7 @@ fn attempt(path: &Path, opener: &Opener) -> Result<Disk, Trouble> {
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     let mut disk = make(path, file, &opener.open)?;
     // At start nobody waits, and a file that is mostly air is read as a whole by each check.
-    if disk.file_bytes() > limits::OUTBOX_COMPACT_ABOVE + 2 * disk.totals().bytes {
+    if disk.file_bytes() > limits::OUTBOX_COMPACT_ABOVE + 2 * disk.totals().bytes() {
         disk.compact()?;
     }
     Ok(disk)

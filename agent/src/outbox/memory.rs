@@ -4,16 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
-    Dropped, Entry, Stored,
-    disk::{self, Write},
+    Dropped, Entry, Limits, Stored,
+    commit::Each,
+    disk::{self, Write, signal_of},
 };
-use crate::source::Position;
+use crate::{limits, record::Signal, source::Position};
 
 /// What the file does not have yet.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     records: BTreeMap<u64, Entry>,
-    bytes: u64,
+    bytes: Each<u64>,
     /// Records below may be in the file too: the commit that failed may have got through.
     boundary: u64,
     positions: BTreeMap<String, Position>,
@@ -21,8 +22,8 @@ pub(super) struct Overlay {
     state: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Delivered or refused since; numbers of records in the file, so as bounded as it is.
     removed: BTreeSet<u64>,
-    dropped: Option<Dropped>,
-    reported: u64,
+    dropped: Each<Option<Dropped>>,
+    reported: Each<u64>,
 }
 
 impl Overlay {
@@ -35,7 +36,7 @@ impl Overlay {
         &mut self,
         write: Write,
         known: &HashSet<Vec<u8>>,
-        max_bytes: u64,
+        limits: Limits,
     ) -> Option<Dropped> {
         self.remove(write.removed);
         for position in write.positions {
@@ -48,24 +49,32 @@ impl Overlay {
                 self.state.remove(&key);
             }
         }
-        self.reported += write.reported;
         for (seq, entry) in write.records {
-            self.bytes += size(&entry);
+            *self.bytes.of_mut(signal_of(seq)) += size(&entry);
             self.records.insert(seq, entry);
         }
-        let mut dropped = None;
-        while self.bytes > max_bytes {
-            let Some(entry) = self.least() else { break };
-            self.bytes -= size(&entry);
-            dropped = Dropped::join(dropped, Some(Dropped::one(entry.time)));
+        let mut all = None;
+        for (signal, bound) in [
+            (Signal::Logs, limits.memory_bytes),
+            (Signal::Traces, limits.memory_bytes.min(limits::OUTBOX_SPAN_MEMORY_BYTES)),
+        ] {
+            *self.reported.of_mut(signal) += write.reported.of(signal);
+            let mut dropped = None;
+            while *self.bytes.of(signal) > bound {
+                let Some(entry) = self.least(signal) else { break };
+                *self.bytes.of_mut(signal) -= size(&entry);
+                dropped = Dropped::join(dropped, Some(Dropped::one(entry.time)));
+            }
+            *self.dropped.of_mut(signal) = Dropped::join(*self.dropped.of(signal), dropped);
+            all = Dropped::join(all, dropped);
         }
-        self.dropped = Dropped::join(self.dropped, dropped);
-        dropped
+        all
     }
 
     /// Takes out the oldest record of the lowest worth.
-    fn least(&mut self) -> Option<Entry> {
-        let (seq, _) = self.records.iter().min_by_key(|(seq, entry)| (entry.worth, **seq))?;
+    fn least(&mut self, signal: Signal) -> Option<Entry> {
+        let of_signal = self.records.iter().filter(|(seq, _)| signal_of(**seq) == signal);
+        let (seq, _) = of_signal.min_by_key(|(seq, entry)| (entry.worth, **seq))?;
         let seq = *seq;
         if seq < self.boundary {
             self.removed.insert(seq);
@@ -76,7 +85,7 @@ impl Overlay {
     pub(super) fn remove(&mut self, seqs: impl IntoIterator<Item = u64>) {
         for seq in seqs {
             if let Some(entry) = self.records.remove(&seq) {
-                self.bytes -= size(&entry);
+                *self.bytes.of_mut(signal_of(seq)) -= size(&entry);
             }
             if seq < self.boundary {
                 self.removed.insert(seq);
@@ -94,8 +103,9 @@ impl Overlay {
     }
 
     /// Calls `each` for the records after `after` until it says stop.
-    pub(super) fn fetch(&self, after: u64, each: &mut dyn FnMut(Stored) -> bool) {
-        for (seq, entry) in self.records.range(after.saturating_add(1)..) {
+    pub(super) fn fetch(&self, signal: Signal, after: u64, each: &mut dyn FnMut(Stored) -> bool) {
+        let all = self.records.range(after.saturating_add(1)..);
+        for (seq, entry) in all.filter(|(seq, _)| signal_of(**seq) == signal) {
             let stored = Stored { seq: *seq, time: entry.time, bytes: entry.bytes.clone() };
             if !each(stored) {
                 return;
@@ -103,22 +113,21 @@ impl Overlay {
         }
     }
 
-    pub(super) fn unreported(&self, on_disk: Option<Dropped>) -> Option<Dropped> {
-        let all = Dropped::join(on_disk, self.dropped)?;
-        let records = all.records.saturating_sub(self.reported);
-        (records > 0).then_some(Dropped { records, ..all })
+    pub(super) fn unreported(&self, signal: Signal, on_disk: Option<Dropped>) -> Option<Dropped> {
+        let all = Dropped::join(on_disk, *self.dropped.of(signal));
+        Dropped::untold(all, *self.reported.of(signal))
     }
 
-    pub(super) fn len(&self) -> u64 {
-        u64::try_from(self.records.len()).unwrap_or(u64::MAX)
+    pub(super) fn len(&self, signal: Signal) -> u64 {
+        disk::count(signal, self.records.keys())
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    pub(super) fn bytes(&self, signal: Signal) -> u64 {
+        *self.bytes.of(signal)
     }
 
-    pub(super) fn removals(&self) -> u64 {
-        u64::try_from(self.removed.len()).unwrap_or(u64::MAX)
+    pub(super) fn removals(&self, signal: Signal) -> u64 {
+        disk::count(signal, &self.removed)
     }
 
     /// Everything that the file lacks, as one write. Copied, because the write may fail again.

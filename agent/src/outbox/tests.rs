@@ -144,11 +144,11 @@ fn a_full_outbox_lets_the_oldest_repeats_go_first_and_incidents_last_and_counts_
     drop(outbox);
 
     let mut outbox = Outbox::open(folder.path(), limits).unwrap().outbox;
-    let unreported = outbox.unreported().unwrap();
+    let unreported = outbox.unreported(Signal::Logs).unwrap();
     assert_eq!(unreported, Dropped { records: 5, from: 1, to: 7 });
     assert_eq!(unreported.loss("otlp").lines, Some(5));
     outbox.commit(Commit { reported: 5, ..Commit::default() });
-    assert_eq!(outbox.unreported(), None);
+    assert_eq!(outbox.unreported(Signal::Logs), None);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_folder_that_cannot_be_made_leaves_a_bounded_outbox_in_memory_that_heals() {
     assert_eq!(texts(&outbox), ["i", "ff"]);
     assert_eq!(outbox.position("journal"), Some(position("there")));
     assert_eq!(outbox.state(), [(b"k".to_vec(), b"v".to_vec())]);
-    assert_eq!(outbox.unreported().unwrap().records, 1);
+    assert_eq!(outbox.unreported(Signal::Logs).unwrap().records, 1);
 }
 
 #[test]
@@ -440,4 +440,85 @@ fn a_drained_file_gives_its_space_back() {
     assert!(outbox.stats().file_bytes <= 1024 * 1024, "{}", outbox.stats().file_bytes);
     outbox.commit(failures(&["still works"]));
     assert_eq!(texts(&outbox), ["still works"]);
+}
+
+fn spans(texts: &[&str]) -> Commit {
+    let spans = texts.iter().map(|text| entry(1, Worth::Incident, text)).collect();
+    Commit { spans, ..Commit::default() }
+}
+
+fn texts_of(outbox: &Outbox, signal: Signal) -> Vec<String> {
+    let found = outbox.fetch_of(signal, 0, usize::MAX, usize::MAX);
+    found.into_iter().map(|stored| String::from_utf8(stored.bytes).unwrap()).collect()
+}
+
+#[test]
+fn o10_each_signal_has_a_position_of_its_own_and_neither_holds_the_other() {
+    let folder = folder();
+    let mut outbox = open(folder.path());
+    outbox.commit(failures(&["a", "b"]));
+    outbox.commit(Commit { spans: spans(&["s", "t"]).spans, ..failures(&["c"]) });
+    assert_eq!(texts(&outbox), ["a", "b", "c"]);
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["s", "t"]);
+    let all = outbox.fetch(0, 10, 100);
+    outbox.acknowledge(all.iter().map(|stored| stored.seq));
+    assert_eq!(texts(&outbox), Vec::<String>::new());
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["s", "t"], "what one has, the other waits for");
+    let stats = outbox.stats();
+    assert_eq!((stats.records, stats.spans, stats.span_bytes), (0, 2, 2));
+    outbox.maintain(Instant::now());
+    drop(outbox);
+    let mut outbox = open(folder.path());
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["s", "t"]);
+    let first = outbox.fetch_of(Signal::Traces, 0, 1, 100).pop().unwrap();
+    outbox.commit(Commit { removed: vec![first.seq], ..failures(&["d"]) });
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["t"]);
+    assert_eq!(texts(&outbox), ["d"]);
+    assert_eq!(outbox.stats().spans, 1);
+}
+
+#[test]
+fn o10_a_trace_store_that_is_away_costs_no_record_and_its_drops_are_told_as_its_own() {
+    let folder = folder();
+    let limits = Limits { bytes: 4, span_bytes: 3, ..Limits::default() };
+    let mut outbox = Outbox::open(folder.path(), limits).unwrap().outbox;
+    outbox.commit(failures(&["a", "b"]));
+    for text in ["s", "t", "u", "v", "w"] {
+        outbox.commit(spans(&[text]));
+    }
+    assert_eq!(texts(&outbox), ["a", "b"]);
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["u", "v", "w"]);
+    assert_eq!(outbox.unreported(Signal::Logs), None);
+    assert_eq!(outbox.unreported(Signal::Traces).unwrap().records, 2);
+    outbox.commit(failures(&["c", "d", "e"]));
+    assert_eq!(texts(&outbox), ["b", "c", "d", "e"]);
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["u", "v", "w"]);
+    outbox.commit(Commit { reported_spans: 2, ..Commit::default() });
+    drop(outbox);
+    let outbox = Outbox::open(folder.path(), limits).unwrap().outbox;
+    assert_eq!(outbox.unreported(Signal::Traces), None);
+    assert_eq!(outbox.unreported(Signal::Logs).unwrap().records, 1);
+}
+
+#[test]
+fn spans_survive_a_folder_that_is_taken_away_and_keep_to_their_bound_in_memory() {
+    let parent = folder();
+    let folder = parent.path().join("state");
+    let mut outbox = open(&folder);
+    outbox.commit(Commit { spans: spans(&["s"]).spans, ..failures(&["a"]) });
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(outbox.maintain(later(10)).is_some());
+    outbox.commit(Commit { spans: spans(&["t"]).spans, ..failures(&["b"]) });
+    let large = "x".repeat(usize::try_from(limits::OUTBOX_SPAN_MEMORY_BYTES).unwrap());
+    outbox.commit(spans(&[&large]));
+    assert_eq!(texts(&outbox), ["a", "b"], "no record goes for a span");
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["s", large.as_str()]);
+    assert_eq!(outbox.unreported(Signal::Traces).unwrap().records, 1);
+    assert_eq!(outbox.maintain(later(20)), Some(Change::Healed { moved_to: None }));
+    drop(outbox);
+    let outbox = open(&folder);
+    assert_eq!(texts(&outbox), ["a", "b"]);
+    assert_eq!(texts_of(&outbox, Signal::Traces), ["s", large.as_str()]);
+    assert_eq!(outbox.unreported(Signal::Traces).unwrap().records, 1);
+    assert_eq!(outbox.unreported(Signal::Logs), None);
 }

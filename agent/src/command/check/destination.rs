@@ -9,8 +9,9 @@ use crate::{
     config,
     export::{
         self,
-        otlp_http::{OtlpHttp, Reached},
+        transport::{Reached, Said, Way},
     },
+    record::Signal,
 };
 
 /// A check is not a delivery: nobody waits longer for it.
@@ -23,75 +24,104 @@ const SKEW_MAX: Duration = Duration::from_secs(30);
 const EARLIEST: Duration = Duration::from_secs(1_763_769_600);
 
 pub(super) fn look(section: &config::Export, environment: &config::Environment) -> Vec<Finding> {
-    let (destination, odd) = export::Config::of(section, environment);
+    let (destinations, odd) = export::Destinations::of(section, environment);
     let mut findings: Vec<Finding> = odd
         .into_iter()
         .map(|why| Finding::degraded("environment", why, "mend the variable, or remove it"))
         .collect();
-    let reached = match destination.url() {
-        Ok(None) => {
-            let what = "none is set: records will be printed";
-            findings.push(Finding::new("endpoint", Status::Ok, what));
-            None
-        }
-        Ok(Some(url)) => {
-            // What may be shown: no user information, no query.
-            let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
-            let (finding, reached) = probe(destination, &place);
-            findings.push(finding);
-            reached
-        }
-        Err(error) => {
-            findings.push(Finding::failed("endpoint", error.to_string(), FIX_SETTING));
-            None
-        }
-    };
+    let reached = one(&destinations.logs, &mut findings);
+    if let Some(traces) = &destinations.traces {
+        one(traces, &mut findings);
+    }
     findings.push(clock(SystemTime::now(), reached.and_then(|reached| reached.date).as_deref()));
     findings
+}
+
+/// What a destination is called in the list.
+fn title(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Logs => "endpoint",
+        Signal::Traces => "traces endpoint",
+    }
+}
+
+fn one(destination: &export::Config, findings: &mut Vec<Finding>) -> Option<Reached> {
+    let title = title(destination.signal);
+    match (destination.url(), destination.place()) {
+        (Err(error), _) => findings.push(Finding::failed(title, error.to_string(), FIX_SETTING)),
+        (Ok(_), None) => {
+            let what = "none is set: records will be printed";
+            findings.push(Finding::new(title, Status::Ok, what));
+        }
+        (Ok(_), Some(place)) => {
+            let place = format!("{place} ({})", destination.protocol.name());
+            let (finding, reached) = probe(destination.clone(), &place);
+            findings.push(finding);
+            return reached;
+        }
+    }
+    None
 }
 
 const FIX_SETTING: &str = "set export.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT";
 
 fn probe(destination: export::Config, place: &str) -> (Finding, Option<Reached>) {
+    let title = title(destination.signal);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         runtime.block_on(async {
-            let connection = OtlpHttp::new(destination).map_err(|error| error.to_string())?;
+            let mut connection = Way::new(destination).map_err(|error| error.to_string())?;
             let asked = tokio::time::timeout(PATIENCE, connection.reach()).await;
             asked.map_err(|_| format!("no answer within {PATIENCE:?}"))?
         })
     });
     match asked {
-        Ok(reached) => (judged(place, &reached), Some(reached)),
+        Ok(reached) => (judged(title, place, &reached), Some(reached)),
         Err(why) => {
             let fix = "the receiver, the name, the network or the certificate: the words above say which; \
                        what cannot be delivered is kept";
-            (Finding::failed("endpoint", format!("{place}: {why}"), fix), None)
+            (Finding::failed(title, format!("{place}: {why}"), fix), None)
         }
     }
 }
 
-/// The question is OPTIONS, which no receiver takes: what matters is who refuses.
-fn judged(place: &str, reached: &Reached) -> Finding {
-    let status = reached.status;
+const FIX_CREDENTIALS: &str = "the credentials are refused: see OTEL_EXPORTER_OTLP_HEADERS, \
+                               export.headers_file and export.token_file";
+
+/// Over HTTP the question is OPTIONS, which no receiver takes: what matters is who refuses.
+fn judged(title: &'static str, place: &str, reached: &Reached) -> Finding {
+    let status = match reached.answer {
+        Said::Http(status) => status,
+        Said::Grpc(code) => return judged_grpc(title, place, code),
+    };
     let what = format!("{place} answers (HTTP {status} to OPTIONS)");
     match status {
-        401 | 403 => Finding::failed(
-            "endpoint",
-            what,
-            "the credentials are refused: see OTEL_EXPORTER_OTLP_HEADERS or export.headers_file",
-        ),
+        401 | 403 => Finding::failed(title, what, FIX_CREDENTIALS),
         404 => Finding::degraded(
-            "endpoint",
+            title,
             what,
             "the path may be wrong: /v1/logs is appended to export.endpoint, export.logs_endpoint is \
              used as it is",
         ),
-        500.. => {
-            Finding::degraded("endpoint", what, "it answers, and is not well: see its own log")
-        }
-        300..=399 => Finding::degraded("endpoint", what, "it points elsewhere: set that URL"),
-        _ => Finding::ok("endpoint", what),
+        500.. => Finding::degraded(title, what, "it answers, and is not well: see its own log"),
+        300..=399 => Finding::degraded(title, what, "it points elsewhere: set that URL"),
+        _ => Finding::ok(title, what),
+    }
+}
+
+/// Over gRPC it is an export of nothing.
+fn judged_grpc(title: &'static str, place: &str, code: i32) -> Finding {
+    let name = export::retry::grpc_name(code);
+    let what = format!("{place} answers (gRPC {name} to an export of nothing)");
+    match code {
+        0 => Finding::ok(title, what),
+        7 | 16 => Finding::failed(title, what, FIX_CREDENTIALS),
+        12 => Finding::failed(
+            title,
+            what,
+            "it takes no such export over gRPC: see the protocol, export.protocol",
+        ),
+        _ => Finding::degraded(title, what, "it answers, and is not well: see its own log"),
     }
 }
 
@@ -136,7 +166,8 @@ mod tests {
             (401, Status::Failed),
             (403, Status::Failed),
         ] {
-            let finding = judged("http://store", &Reached { status, date: None });
+            let reached = Reached { answer: Said::Http(status), date: None };
+            let finding = judged("endpoint", "http://store", &reached);
             assert_eq!(finding.status, expected, "{status}");
             assert_eq!(finding.fix.is_some(), expected != Status::Ok, "{status}");
         }

@@ -162,6 +162,7 @@ fn o12_the_sdk_switch_turns_the_export_off() {
 
 #[test]
 fn o12_a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
+    let config_file = tempfile::NamedTempFile::new().unwrap();
     let file = config::Export {
         endpoint: Some("http://file".into()),
         timeout: Duration::from_secs(3),
@@ -172,6 +173,7 @@ fn o12_a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
         pair("OTEL_EXPORTER_OTLP_ENDPOINT", "http://plain"),
         pair("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://signal/x"),
         pair("OTEL_EXPORTER_OTLP_TIMEOUT", "5"),
+        pair("PODWHY_CONFIG", config_file.path().to_str().unwrap()),
     ]);
     let (config, _) = Config::of(&file, &config::Environment::new());
     assert_eq!(url(&config), "http://file/v1/logs");
@@ -179,8 +181,10 @@ fn o12_a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
     let (config, _) = Config::of(&file, &environment);
     assert_eq!(url(&config), "http://signal/x");
     assert_eq!(config.timeout, Some(Duration::from_millis(5)));
-    let (config, _) = Config::load(&file, &environment, &[pair("export.endpoint", "http://file")]);
-    assert_eq!(url(&config), "http://file/v1/logs");
+    let flag = [pair("export.endpoint", "http://flag")];
+    let loaded = config::load(None, &environment, &flag).unwrap();
+    let (config, _) = Config::of(&loaded.config.export, &loaded.environment);
+    assert_eq!(url(&config), "http://flag/v1/logs");
     assert_eq!(config.timeout, Some(Duration::from_millis(5)));
 }
 
@@ -191,4 +195,105 @@ fn a_header_file_has_a_header_a_line() {
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(headers.0, [header("authorization", "Bearer a:b=c%20"), header("x-y", "z")]);
     assert_eq!(odd.len(), 1);
+}
+
+#[test]
+fn a_header_file_may_be_written_as_the_variable_is() {
+    let (headers, odd) = header_lines("X-Scope-OrgID=team-a\nauthorization = Basic%20YTpi%3D\n");
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        headers.0,
+        [header("x-scope-orgid", "team-a"), header("authorization", "Basic YTpi=")]
+    );
+    assert_eq!(odd, Vec::<String>::new());
+}
+
+fn both(section: &config::Export, pairs: &[(&str, &str)]) -> (Destinations, Vec<String>) {
+    let map = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Destinations::of(section, &map.collect())
+}
+
+#[test]
+fn o12_grpc_is_chosen_for_each_signal_and_its_address_has_no_path() {
+    let on = config::Export {
+        traces: config::Traces { enabled: true, ..config::Traces::default() },
+        ..config::Export::default()
+    };
+    let (found, odd) = both(
+        &on,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317/ignored"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "gRPC"),
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://loki:3100/otlp/v1/logs"),
+        ],
+    );
+    assert_eq!(odd, Vec::<String>::new());
+    assert_eq!(found.logs.protocol, Protocol::HttpProtobuf);
+    assert_eq!(found.logs.place().unwrap(), "http://loki:3100/otlp/v1/logs");
+    let traces = found.traces.unwrap();
+    assert_eq!((traces.protocol, traces.signal), (Protocol::Grpc, Signal::Traces));
+    assert_eq!(traces.place().unwrap(), "http://collector:4317");
+    assert!(!traces.is_loki());
+
+    for (insecure, expected) in [("true", "http://host:4317"), ("false", "https://host:4317")] {
+        let (found, odd) = both(
+            &config::Export::default(),
+            &[
+                ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "host:4317"),
+                ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc"),
+                ("OTEL_EXPORTER_OTLP_INSECURE", insecure),
+            ],
+        );
+        assert_eq!((odd.len(), found.logs.place().as_deref()), (0, Some(expected)));
+    }
+}
+
+#[test]
+fn o12_spans_are_made_only_where_they_are_asked_for() {
+    let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host:4318");
+    let off = config::Export::default();
+    assert_eq!(both(&off, &[base]).0.traces, None, "off by default");
+    let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://tempo/x");
+    assert_eq!(both(&off, &[base, own]).0.traces, None, "an address is no wish");
+    let wish = ("OTEL_TRACES_EXPORTER", "otlp");
+    let traces = both(&off, &[base, wish]).0.traces.unwrap();
+    assert_eq!(url(&traces), "http://host:4318/v1/traces");
+    assert_eq!(url(&both(&off, &[base, wish, own]).0.traces.unwrap()), "http://tempo/x");
+    let (found, odd) = both(&off, &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://loki/x"), wish]);
+    assert_eq!((found.traces, odd.len()), (None, 1), "nowhere to send them, said once");
+    let on = config::Export {
+        traces: config::Traces { enabled: true, ..config::Traces::default() },
+        ..config::Export::default()
+    };
+    assert_eq!(both(&on, &[base, ("OTEL_TRACES_EXPORTER", "none")]).0.traces, None);
+    assert_eq!(both(&on, &[base, ("OTEL_TRACES_EXPORTER", "zipkin")]).1.len(), 1);
+}
+
+#[test]
+fn credentials_of_the_log_store_go_to_no_trace_store_of_another_address() {
+    let with = |endpoint: Option<&str>| {
+        let section = config::Export {
+            endpoint: Some("https://gateway".into()),
+            token_file: Some("/token".into()),
+            headers_file: Some("/headers".into()),
+            certificate: Some("/ca".into()),
+            traces: config::Traces {
+                enabled: true,
+                endpoint: endpoint.map(str::to_owned),
+                client_certificate: Some("/mine".into()),
+                ..config::Traces::default()
+            },
+            ..config::Export::default()
+        };
+        both(&section, &[]).0.traces.unwrap()
+    };
+    let shared = with(None);
+    assert_eq!(shared.token_file, Some("/token".into()));
+    assert_eq!(shared.headers_file, Some("/headers".into()));
+    assert_eq!(shared.certificate, Some("/ca".into()));
+    let own = with(Some("https://tempo/v1/traces"));
+    assert_eq!((own.token_file, own.headers_file, own.certificate), (None, None, None));
+    assert_eq!(own.client_certificate, Some("/mine".into()));
+    assert_eq!(own.name, "otlp_traces");
 }

@@ -17,6 +17,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::*;
 
+mod refusals;
+
 /// The outbox and the destination, as the tests see them.
 #[derive(Debug, Default)]
 struct World {
@@ -240,7 +242,7 @@ async fn o6_a_partial_success_is_never_resent_and_what_was_rejected_is_a_loss() 
     assert_eq!((refused.from, refused.to), (1, 3));
     assert!(!refused.why.contains("s3cret"), "{}", refused.why);
     assert_eq!((stats.delivered_records(), stats.refused_records()), (1, 2));
-    let loss = refused.loss("otlp");
+    let loss = refused.loss();
     assert_eq!((loss.lines, loss.destination.as_deref()), (Some(2), Some("otlp")));
 }
 

@@ -231,9 +231,9 @@ fn a_record_is_read_back_as_it_was() {
 #[test]
 fn a_refused_record_is_named_by_event_and_id() {
     let bytes = Bytes::from(record(&sample(), 1, &Bounds::default()));
-    assert_eq!(name_of(&bytes), format!("podwhy.sync_failure {}", "9d".repeat(16)));
-    assert!(!is_loss(&bytes));
+    assert_eq!(name_of(Signal::Logs, &bytes), format!("podwhy.sync_failure {}", "9d".repeat(16)));
+    assert!(!is_loss(Signal::Logs, &bytes));
     let loss = record(&Record { event: EventName::Loss, ..sample() }, 1, &Bounds::default());
-    assert!(is_loss(&loss.into()));
-    assert_eq!(name_of(&Bytes::from_static(b"\xff")), "an unreadable record");
+    assert!(is_loss(Signal::Logs, &loss.into()));
+    assert_eq!(name_of(Signal::Logs, &Bytes::from_static(b"\xff")), "an unreadable record");
 }

@@ -3,11 +3,15 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write as _,
+    fs,
+    io::{Read as _, Write as _},
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
+
+use flate2::{Compression as Level, read::GzDecoder, write::GzEncoder};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
@@ -17,7 +21,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::export::config::Endpoint;
+use crate::export::config::{Compression, Endpoint};
 
 /// One request as it came over the wire.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +122,7 @@ async fn send(config: Config) -> Answer {
 fn status(answer: &Answer) -> u16 {
     match answer {
         Answer::Http { status, .. } => *status,
-        Answer::None(why) => panic!("no answer: {why}"),
+        other => panic!("no answer: {other:?}"),
     }
 }
 
@@ -294,13 +298,13 @@ async fn o13_a_rotated_client_certificate_is_picked_up_without_a_restart() {
         fs::rename(next, to).unwrap();
     };
     replace("client.pem", &certificate);
-    http.looked -= limits::CREDENTIALS_LOOK;
+    http.watch.looked -= limits::CREDENTIALS_LOOK;
     assert!(!http.refresh(), "half a rotation: the key does not fit yet");
     replace("client.key", &key);
-    http.looked -= limits::CREDENTIALS_LOOK;
+    http.watch.looked -= limits::CREDENTIALS_LOOK;
     assert!(http.refresh());
     assert_eq!(status(&http.send(body).await), 200);
-    http.looked -= limits::CREDENTIALS_LOOK;
+    http.watch.looked -= limits::CREDENTIALS_LOOK;
     assert!(!http.refresh(), "nothing changed since");
 }
 
@@ -315,7 +319,7 @@ async fn a_changed_header_file_is_picked_up_and_an_odd_one_is_named() {
     let body = http.pack(Vec::new());
     http.send(body.clone()).await;
     fs::write(&file, "Authorization: Bearer number two\n").unwrap();
-    http.looked -= limits::CREDENTIALS_LOOK;
+    http.watch.looked -= limits::CREDENTIALS_LOOK;
     assert!(http.refresh());
     http.send(body).await;
     let tokens: Vec<String> =
