@@ -77,7 +77,6 @@ pub fn record_of(
         trace_id: context.map_or(Vec::new(), |context| context.trace.to_vec()),
         span_id: context.map_or(Vec::new(), |context| context.span.to_vec()),
         flags: if context.is_some() { span::SAMPLED } else { 0 },
-        ..LogRecord::default()
     }
     .encode_to_vec()
 }

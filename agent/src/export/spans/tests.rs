@@ -59,7 +59,7 @@ fn incident(incident: u8, state: &str, seconds: Micros, first: Micros) -> Record
             (names::SYNC_STEP, text("StartContainer")),
             (names::ERROR_TYPE, text("CrashLoopBackOff")),
             (names::INCIDENT_EVIDENCE, text("[…]")),
-            ("k8s.replicaset.name".into(), text("web-5d")),
+            ("k8s.replicaset.name", text("web-5d")),
         ],
     )
 }
