@@ -81,11 +81,12 @@ pub fn start(config: Config) {
 }
 
 /// Libraries are held one level back: at `debug` their wire chatter hides ours, and it may hold
-/// headers. The certificate verifier would tell each try as an error; delivery tells it once.
+/// headers. The certificate verifier and the API's client would tell each try as an error; delivery and
+/// the watch tell it once.
 fn filter(level: LogLevel) -> EnvFilter {
     let own = level.level();
     let others = if own <= Level::WARN { own } else { Level::WARN };
-    EnvFilter::new(format!("{others},podwhy={own},rustls_platform_verifier=off"))
+    EnvFilter::new(format!("{others},podwhy={own},rustls_platform_verifier=off,kube_client=off"))
 }
 
 #[cfg(test)]

@@ -16,10 +16,7 @@ use kube::{
     Api, Client,
     api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+    runtime::watcher::{self, Event},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -32,7 +29,7 @@ use crate::{
     limits,
     observation::text::plain,
     redact,
-    source::Micros,
+    source::{Micros, stream_id},
 };
 
 pub use find::{Found, find};
@@ -104,7 +101,7 @@ pub fn spawn(config: Config, facts: mpsc::Sender<Dated>) -> Handle {
     let (told, state) = watch::channel(State::Starting);
     let task = tokio::spawn(async move {
         tokio::time::sleep(config.start_after).await;
-        let mut view = View { config, facts, told, complete_at: None, node: None };
+        let mut view = View { config, facts, told, complete_at: None, node: None, failures: 0 };
         view.follow().await;
     });
     Handle { task, state }
@@ -154,6 +151,8 @@ struct View {
     complete_at: Option<Instant>,
     /// A node's status is written every few seconds: told where it says something new.
     node: Option<NodeObject>,
+    /// Failures in a row, whichever client they were of.
+    failures: u32,
 }
 
 /// Nobody takes facts any more.
@@ -193,33 +192,47 @@ impl View {
         let own_node = of_node.fields(&format!("metadata.name={name}"));
         let pods = kube::runtime::watcher(Api::<Pod>::all(client.clone()), own_pods);
         let node = kube::runtime::watcher(Api::<Node>::all(client), own_node);
-        let mut pods = pin!(pods.default_backoff());
-        let mut node = pin!(node.default_backoff());
+        let (mut pods, mut node) = (pin!(pods), pin!(node));
+        // A watch tries again when it is asked again: not before these.
+        let (mut pods_at, mut node_at) = (Instant::now(), Instant::now());
         let mut listed = Vec::new();
-        let mut failures = 0;
-        let mut has_node_failed = false;
+        let (mut failures, mut node_failures) = (0, 0);
         loop {
             tokio::select! {
-                event = pods.next() => match event {
+                event = after(pods_at, &mut pods) => match event {
                     Some(Ok(event)) => {
-                        failures = 0;
+                        // That a list is about to be asked for is no success.
+                        if !matches!(event, Event::Init) {
+                            (failures, self.failures) = (0, 0);
+                        }
                         self.pod(event, &mut listed).await?;
                     }
                     Some(Err(error)) => {
                         self.away(clause(&error));
                         failures += 1;
+                        self.failures = self.failures.saturating_add(1);
                         if failures >= limits::API_FAILURES {
                             return Ok(());
                         }
+                        pods_at = Instant::now() + pause(&name, self.failures);
                     }
                     None => return Ok(()),
                 },
-                event = node.next() => match event {
-                    Some(Ok(event)) => self.node(event).await?,
+                event = after(node_at, &mut node) => match event {
+                    Some(Ok(event)) => {
+                        if !matches!(event, Event::Init) {
+                            node_failures = 0;
+                        }
+                        self.node(event).await?;
+                    }
                     // The pods are worth having without it.
-                    Some(Err(error)) => if !std::mem::replace(&mut has_node_failed, true) {
-                        tracing::warn!(why = clause(&error), "the Node object cannot be watched");
-                    },
+                    Some(Err(error)) => {
+                        if node_failures == 0 {
+                            tracing::warn!(why = clause(&error), "the Node object cannot be watched");
+                        }
+                        node_failures += 1;
+                        node_at = Instant::now() + pause(&name, node_failures);
+                    }
                     None => return Ok(()),
                 },
             }
@@ -296,6 +309,20 @@ impl View {
         // A watch that ends for a moment and goes on at once has lost nothing.
         self.told.send_replace(State::Away { since: self.complete_at, why });
     }
+}
+
+/// The next event, not asked for before that time.
+async fn after<S: futures_util::Stream + Unpin>(at: Instant, events: &mut S) -> Option<S::Item> {
+    tokio::time::sleep_until(at).await;
+    events.next().await
+}
+
+/// How long to wait after so many failures in a row. Each node has a rhythm of its own, so that not
+/// all ask at once that failed at once.
+fn pause(node: &str, failures: u32) -> Duration {
+    let doubled = limits::API_RETRY * 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
+    let share = u32::try_from(stream_id(&[node.as_bytes()]) % 500).unwrap_or_default();
+    doubled.min(limits::API_RETRY_MOST) * (750 + share) / 1000
 }
 
 /// The outermost and the innermost word of an error, without what it may quote of credentials.

@@ -251,3 +251,28 @@ async fn whether_pods_may_be_listed_is_told_with_its_reason() {
     let nowhere = Config { kubeconfig: Some("/nonexistent/kubeconfig".into()), ..server.config() };
     assert!(reach(&nowhere).await.unwrap_err().contains("/nonexistent/kubeconfig"));
 }
+
+#[test]
+fn a_server_that_is_away_is_asked_less_and_less_and_not_by_all_at_once() {
+    let of = |node: &str| (1..8).map(|n| pause(node, n).as_secs_f64()).collect::<Vec<_>>();
+    let (one, other) = (of("node-1"), of("node-2"));
+    assert!(one.is_sorted() && one[0] >= 0.75 && one[6] <= 37.5, "{one:?}");
+    assert!(one[4] >= 12.0, "{one:?}");
+    assert_ne!(one, other);
+}
+
+#[tokio::test]
+async fn failed_lists_end_a_client_so_that_certificates_are_read_again() {
+    let server = Server::start(vec![pod("web", json!({}))]).await;
+    server.inner.is_down.store(true, Ordering::SeqCst);
+    let (facts, mut told) = mpsc::channel(16);
+    let handle = spawn(server.config(), facts);
+    until(&handle, |state| matches!(state, State::Away { .. })).await;
+    // Another server by then, which only a client made anew can find.
+    let other = Server::start(vec![pod("moved", json!({}))]).await;
+    let place = |server: &Server| server.folder.path().join("kubeconfig");
+    std::fs::copy(place(&other), place(&server)).unwrap();
+    let Fact::Pod(found) = next_of_pods(&mut told).await else { panic!("not a pod") };
+    assert_eq!(found.name, "moved");
+    until(&handle, |state| *state == State::Following).await;
+}
