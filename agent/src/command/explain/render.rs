@@ -139,7 +139,12 @@ fn one(page: &mut Page, incident: &Incident, clock: Clock) {
         let is_told = incident.evidence.iter().take(at).any(|other| {
             other.line.is_some() && (other.line, &other.file) == (evidence.line, &evidence.file)
         });
-        if !is_told {
+        // Lines of one failure repeat each other's text; the one that says most stands for them.
+        let is_part = incident.evidence.iter().enumerate().any(|(place, other)| {
+            let is_longer = other.text.len() > evidence.text.len() || place < at;
+            place != at && is_longer && other.text.contains(&evidence.text)
+        });
+        if !is_told && !is_part {
             page.field("proof", &quoted(evidence));
         }
     }
@@ -163,9 +168,14 @@ fn one(page: &mut Page, incident: &Incident, clock: Clock) {
     page.blank();
 }
 
+/// Nothing is left to be done about it.
+const fn is_over(incident: &Incident) -> bool {
+    matches!(incident.state, State::Resolved | State::Superseded)
+}
+
 /// What to do, and how it ends.
 fn end(page: &mut Page, incident: &Incident, clock: Clock) {
-    if incident.resolved_at.is_none() {
+    if !is_over(incident) {
         for next in &incident.next {
             page.field("next", &plain(&next.what));
             if let Some(command) = &next.command {
@@ -182,20 +192,23 @@ fn end(page: &mut Page, incident: &Incident, clock: Clock) {
             page.field("runbook", &plain(runbook));
         }
     }
-    if let Some(retry) = incident.next_retry.filter(|_| clock.now.is_some()) {
+    if let Some(retry) = incident.next_retry.filter(|_| clock.now.is_some() && !is_over(incident)) {
         let why = incident.next_retry_why.as_deref().map(|why| format!(" ({})", plain(why)));
         page.field("retry", &format!("{}{}", clock.of(retry), why.unwrap_or_default()));
     }
     if let Some(runbook) = incident.note.as_deref() {
         page.field("note", &plain(runbook));
     }
-    for proof in &incident.proof {
+    // One sign can prove two rungs.
+    let mut proofs = incident.proof.clone();
+    proofs.dedup();
+    for proof in &proofs {
         page.field("proven", &plain(proof));
     }
     for text in &incident.fixed_by {
         page.field("fixed by", &plain(text));
     }
-    if incident.resolved_at.is_none() && !incident.clears_when.is_empty() {
+    if !is_over(incident) && !incident.clears_when.is_empty() {
         page.field("clears", &plain(&incident.clears_when));
     }
     if let Some(coverage) = incident.coverage.filter(|coverage| *coverage < 0.995) {
@@ -251,9 +264,11 @@ fn headline(page: &mut Page, incident: &Incident, clock: Clock) {
     page.headline((state, shade), &scope, &plain(&incident.cause.title), confidence);
     let mut told = format!("{} ({})", incident.cause.id, incident.cause.class);
     if let Some(first) = incident.first_seen.filter(|_| clock.now.is_some()) {
-        let until = incident.resolved_at.or(clock.now);
-        let open = until.map(|until| lasting(until.saturating_sub(first)));
-        let word = if incident.resolved_at.is_some() { "lasted" } else { "open for" };
+        let is_over = is_over(incident);
+        // Of one that ended unproven only its newest failure is known.
+        let ended = incident.resolved_at.or(incident.last_seen).filter(|_| is_over);
+        let open = ended.or(clock.now).map(|until| lasting(until.saturating_sub(first)));
+        let word = if is_over { "lasted" } else { "open for" };
         let open = open.map(|open| format!("{word} {open}, ")).unwrap_or_default();
         let _ = write!(told, ", {open}since {}", clock.of(first));
     }
