@@ -36,7 +36,7 @@ pub(crate) fn compare(scenario: &str, timeline: &Timeline) -> Option<String> {
     })
 }
 
-fn text(timeline: &Timeline) -> String {
+pub(crate) fn text(timeline: &Timeline) -> String {
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     let mut out = String::new();
     for (at, incident) in &timeline.incidents {

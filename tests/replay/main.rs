@@ -8,6 +8,8 @@
 )]
 
 mod change;
+#[cfg(feature = "test-faults")]
+mod diary;
 mod golden;
 mod play;
 
@@ -161,6 +163,31 @@ fn what_is_told_reads_as_written_down() {
     for scenario in scenarios() {
         let (pieces, _) = pieces(&scenario);
         changed.extend(golden::compare(&scenario, &play(pieces, Way::default())));
+    }
+    assert!(
+        changed.is_empty(),
+        "read the difference; if it is better, run again with PODWHY_GOLDEN=write:\n{}",
+        changed.join("\n")
+    );
+}
+
+/// Kept by `tests/live/run`; `PODWHY_DIARY=FILE` tells of another one.
+#[cfg(feature = "test-faults")]
+#[test]
+fn what_was_watched_on_a_real_node_is_told_as_written_down() {
+    if let Some(file) = std::env::var_os("PODWHY_DIARY") {
+        let timeline = diary::play(Path::new(&file));
+        fs::write(Path::new(&file).with_extension("timeline"), timeline.json_lines()).unwrap();
+        fs::write(Path::new(&file).with_extension("txt"), golden::text(&timeline)).unwrap();
+        return;
+    }
+    let mut changed = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/replay/live");
+    for entry in fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let name = name.trim_end_matches(".jsonl.gz");
+        changed.extend(golden::compare(&format!("live-{name}"), &diary::play(&file)));
     }
     assert!(
         changed.is_empty(),

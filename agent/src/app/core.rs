@@ -7,6 +7,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+#[cfg(feature = "test-faults")]
+use super::diary;
 use super::{
     door::{About, Knowledge, stamp},
     shelf,
@@ -62,6 +64,8 @@ pub struct Core {
     /// Whom a loss of our own making concerns.
     names: Destinations,
     counts: Counts,
+    #[cfg(feature = "test-faults")]
+    diary: diary::Diary,
 }
 
 /// What the destinations are called where something is lost on the way to them.
@@ -125,6 +129,8 @@ impl Core {
             old_spans: entries_of(SPANS_STATE, &state).map(|(key, _)| key.to_vec()).collect(),
             names: Destinations::default(),
             counts,
+            #[cfg(feature = "test-faults")]
+            diary: diary::Diary::open(),
         }
     }
 
@@ -171,6 +177,8 @@ impl Core {
             Feed::CaughtUp(at) => self.tick(at),
             Feed::Fact(dated) => self.fact(*dated),
             Feed::Lost(loss, position) => {
+                #[cfg(feature = "test-faults")]
+                self.diary.write(&diary::Entry::Lost(wall_clock(), loss.clone()));
                 self.note(Input::Lost(loss));
                 self.moved(position);
             }
@@ -179,6 +187,8 @@ impl Core {
 
     /// Time has come this far, and every line up to it has been fed.
     pub fn tick(&mut self, at: Micros) {
+        #[cfg(feature = "test-faults")]
+        self.diary.write(&diary::Entry::Tick(at));
         self.at = at;
         self.read_from.get_or_insert(at);
         let Self { join, diagnosis, output, counts, .. } = self;
@@ -197,12 +207,16 @@ impl Core {
     pub fn node(&mut self, view: View) {
         let fact = Fact::View(Box::new(view.clone()));
         self.shelf.keep(&shelf::dated(wall_clock(), fact));
+        #[cfg(feature = "test-faults")]
+        self.diary.write(&diary::Entry::View(wall_clock(), Box::new(view.clone())));
         self.note(Input::Node(view));
     }
 
     /// A fact beside the lines, at the time at which it was true.
     pub fn fact(&mut self, dated: Dated) {
         self.shelf.keep(&dated);
+        #[cfg(feature = "test-faults")]
+        self.diary.write(&diary::Entry::Fact(Box::new(dated.clone())));
         self.diagnosis.apply(dated.at, Input::Fact(Box::new(dated)), &mut self.output);
     }
 
@@ -233,7 +247,11 @@ impl Core {
 
     fn lines(&mut self, lines: &mut dyn Lines) {
         let Self { join, diagnosis, output, counts, at, read_from, .. } = self;
+        #[cfg(feature = "test-faults")]
+        let diary = &mut self.diary;
         lines.each(&mut |line: Line<'_>| {
+            #[cfg(feature = "test-faults")]
+            diary.line(&line);
             *at = line.at;
             read_from.get_or_insert(line.at);
             join.push(line, &mut |joined| understand(diagnosis, output, counts, &joined));
@@ -299,6 +317,8 @@ impl Core {
         }
         let (records, spans) = (commit.records.len(), commit.spans.len());
         let change = self.outbox.commit(commit).change;
+        #[cfg(feature = "test-faults")]
+        self.diary.write(&diary::Entry::Commit);
         if records > 0 {
             self.counts.records += u64::try_from(records).unwrap_or(u64::MAX);
             self.committed.notify_one();
