@@ -309,3 +309,55 @@ fn a_users_cause_that_says_more_outranks_ours_and_brings_its_runbook() {
     assert!(complaint.contains("line 3, cause acme_mirror_not_filled"), "{complaint}");
     assert!(complaint.contains("did you mean `StartContainer`?"), "{complaint}");
 }
+
+/// A shipper that misses its configuration: lines, last words, and where they are kept, a listing.
+fn shipper(pod: &str, facts: &[&str]) -> String {
+    let uid = "d03df7fe-ad9e-4628-90d0-99620104577c";
+    let lines = [
+        r#"Nov 03 12:31:20.410000 node-1 containerd[902]: time="2026-11-03T12:31:20.410000418Z" level=info msg="CreateContainer within sandbox \"1f50f3546d3c25bfed360e9218802318a7bf0fc31eb2c981bd529e11f4050f16\" for &ContainerMetadata{Name:fluentd,Attempt:3,} returns container id \"1af00ff85113bf9cd3d1b4b4eafb9563e6ca5c50f302a7b7276a497a5768576e\"""#,
+        &format!(
+            r#"Nov 03 12:31:22.961347 node-1 kubelet[1873]: I1103 12:31:22.961286    1873 generic.go:356] "Generic (PLEG): container finished" podID="{uid}" containerID="1af00ff85113bf9cd3d1b4b4eafb9563e6ca5c50f302a7b7276a497a5768576e" exitCode=1"#
+        ),
+        &format!(
+            r#"Nov 03 12:31:22.962694 node-1 kubelet[1873]: E1103 12:31:22.962633    1873 pod_workers.go:1324] "Error syncing pod, skipping" err="failed to \"StartContainer\" for \"fluentd\" with CrashLoopBackOff: \"back-off 40s restarting failed container=fluentd pod=shop-0_web({uid})\"" pod="web/shop-0" podUID="{uid}""#
+        ),
+    ];
+    let words = format!(
+        r#"{{"fact":"last_words","at":1793709083000000,"instance":{{"pod":{pod},"container":"fluentd","container_id":"1af00ff85113bf9cd3d1b4b4eafb9563e6ca5c50f302a7b7276a497a5768576e","attempt":3}},"lines":["open /fluentd/etc/fluent.conf: no such file or directory"]}}"#
+    );
+    let mut all: Vec<&str> = lines.to_vec();
+    all.push(&words);
+    all.extend(facts);
+    all.join("\n") + "\n"
+}
+
+#[test]
+fn m4_the_listing_of_a_bundles_fact_line_decides_wherever_it_stands() {
+    let by_uid = r#"{"uid":"d03df7fe-ad9e-4628-90d0-99620104577c"}"#;
+    let by_name = r#"{"namespace":"web","name":"shop-0"}"#;
+    let listing = |pod: &str, file: &str, at: i64| {
+        format!(
+            r#"{{"fact":"listing","at":{at},"pod":{pod},"volumes":[{{"volume":"config","files":[{{"path":"{file}","kind":"file","mode":420,"uid":0,"gid":0}}],"truncated":false}}]}}"#
+        )
+    };
+    let told = |facts: &[&str]| {
+        let output = piped(shipper(by_uid, facts).as_bytes(), &["--output", "json"]);
+        let incidents = objects(&output);
+        assert_eq!(incidents.len(), 1, "{incidents:?}");
+        let cause = &incidents[0]["cause"];
+        format!("{} {}", cause["id"].as_str().unwrap(), cause["confidence"].as_str().unwrap())
+    };
+    assert_eq!(told(&[]), "app_missing_file possible");
+    // Long before, and after everything else; by uid, and by name alone.
+    for (pod, at) in [
+        (by_uid, 1_793_709_000_000_000),
+        (by_uid, 1_793_709_084_000_000),
+        (by_name, 1_793_709_000_000_000),
+        (by_name, 1_793_709_084_000_000),
+    ] {
+        let there = listing(pod, "fluent.conf", at);
+        assert_eq!(told(&[&there]), "mount_path_mismatch certain", "{there}");
+        let absent = listing(pod, "other.conf", at);
+        assert_eq!(told(&[&absent]), "app_missing_file possible", "{absent}");
+    }
+}

@@ -221,7 +221,10 @@ impl Diagnosis {
             return;
         }
         let now = self.now_or(at);
-        let moments = self.world.fact(now, fact);
+        let mut moments = self.world.fact(now, fact);
+        for moment in &mut moments {
+            moment.ahead = self.clock.engine_time(moment.at).saturating_sub(now).max(0);
+        }
         out.wants.extend(self.world.take_wants());
         self.meta_changed = true;
         self.happened(now, &moments, out);
@@ -272,6 +275,7 @@ impl Diagnosis {
             fact::Fact::LastWords(words) => of(&words.instance.pod),
             fact::Fact::Cgroup(cgroup) => of(&cgroup.instance.pod),
             fact::Fact::Listing(listing) => of(&listing.pod),
+            fact::Fact::Containers(told) => of(&told.pod),
             _ => None,
         }
     }

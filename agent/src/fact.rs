@@ -10,7 +10,7 @@ pub mod pod;
 use crate::source::Micros;
 
 pub use evidence::{
-    Cgroup, CgroupLevel, FileEntry, FileKind, LastWords, Listing, Quote, RuntimeStatus,
+    Cgroup, CgroupLevel, Containers, FileEntry, FileKind, LastWords, Listing, Quote, RuntimeStatus,
 };
 pub use node::{Event, NodeObject};
 pub use pod::{Container, Mount, Owner, Pod, Probe, Role, State, Volume, VolumeKind};
@@ -37,6 +37,8 @@ pub enum Fact {
     Listing(Box<Listing>),
     /// What the container runtime answered.
     Runtime(Box<RuntimeStatus>),
+    /// What the container runtime knows of the containers of a pod.
+    Containers(Box<Containers>),
     /// The disks and the pod network.
     View(Box<crate::node::View>),
     /// A want that could not be served: the engine waits no longer.
@@ -140,6 +142,8 @@ pub enum Want {
     },
     /// Ask the runtime how it is.
     Runtime,
+    /// Ask the runtime for the containers of this pod: how they ended, what they mount.
+    Containers(PodRef),
 }
 
 #[cfg(test)]
@@ -170,6 +174,7 @@ mod tests {
             Fact::Cgroup(Box::default()),
             Fact::Listing(Box::default()),
             Fact::Runtime(Box::default()),
+            Fact::Containers(Box::default()),
             Fact::View(Box::new(view)),
             Fact::Absent(Absent { want: Want::Runtime, why: "no socket".to_owned() }),
         ];

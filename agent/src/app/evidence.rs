@@ -77,7 +77,12 @@ impl Evidence {
         let runtime = config.runtime_socket.as_ref().map(|socket| {
             let mut asker = runtime::Asker::new(socket, limits::RUNTIME_TIMEOUT)?;
             Desk::open("runtime", facts.clone(), move |want| {
-                let asked = asker.ask().map(|status| Fact::Runtime(Box::new(status)));
+                let asked = match &want {
+                    Want::Containers(pod) => {
+                        asker.containers(pod).map(|told| Fact::Containers(Box::new(told)))
+                    }
+                    _ => asker.ask().map(|status| Fact::Runtime(Box::new(status))),
+                };
                 dated(asked.unwrap_or_else(|why| absent(want, why)))
             })
         });
@@ -114,7 +119,7 @@ impl Evidence {
         let desk = match &want {
             Want::LastWords(_) | Want::Cgroup(_) => self.files.as_ref(),
             Want::Listing { .. } => self.volumes.as_ref(),
-            Want::Runtime => self.runtime.as_ref(),
+            Want::Runtime | Want::Containers(_) => self.runtime.as_ref(),
         };
         let refused = match desk {
             Some(desk) => desk.put(want, Instant::now()),
@@ -150,9 +155,11 @@ impl Evidence {
     pub fn learn(&self, dated: &Dated) {
         match &dated.fact {
             Fact::Absent(_) => &self.counters.absent,
-            Fact::LastWords(_) | Fact::Cgroup(_) | Fact::Listing(_) | Fact::Runtime(_) => {
-                &self.counters.answered
-            }
+            Fact::LastWords(_)
+            | Fact::Cgroup(_)
+            | Fact::Listing(_)
+            | Fact::Containers(_)
+            | Fact::Runtime(_) => &self.counters.answered,
             other => return self.policy.learn(other),
         }
         .fetch_add(1, Ordering::Relaxed);

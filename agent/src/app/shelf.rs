@@ -41,6 +41,10 @@ impl Shelf {
                 let whose = Instance { pod: listing.pod.clone(), ..Instance::default() };
                 self.moment(("listing", &whose), dated.clone());
             }
+            Fact::Containers(told) => {
+                let whose = Instance { pod: told.pod.clone(), ..Instance::default() };
+                self.moment(("containers", &whose), dated.clone());
+            }
             // Live, Kubernetes Events are not read, and what is absent is no fact to tell.
             Fact::Event(_) | Fact::Absent(_) => {}
         }

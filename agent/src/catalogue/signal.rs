@@ -174,6 +174,9 @@ conditions! {
     SharedVolume = "shared_volume",
     /// The file exists in such a volume under another path. Listing.
     SiblingVolumeHasFile = "sibling_volume_has_file",
+    /// The path lies on no volume of this container, and what is mounted for it and its siblings
+    /// suggests where it is instead. Pod specification.
+    VolumeMountedElsewhere = "volume_mounted_elsewhere",
     /// It appeared after this container's end. Listing.
     SiblingCreatesPathLater = "sibling_creates_path_later",
     /// No shared volume holds the file. Listing.
@@ -249,7 +252,11 @@ impl Signal {
 
     /// Whether it says where the text stood, which the matcher sees for itself.
     pub(super) fn is_place(&self) -> bool {
-        matches!(self, Self::Is(Condition::LogLast | Condition::LogOnly))
+        // What mounts suggest nobody has seen.
+        matches!(
+            self,
+            Self::Is(Condition::LogLast | Condition::LogOnly | Condition::VolumeMountedElsewhere)
+        )
     }
 }
 

@@ -256,7 +256,9 @@ fn alternatives(
         .map(|other| {
             let ruled_out = other.is_ruled_out().then(|| {
                 let why = other.disagreed.iter().find_map(|signal| {
-                    answers.evidence(signal).map(|it| it.text).or_else(|| Some(signal.to_string()))
+                    let told = answers.evidence(signal).map(|it| it.text);
+                    let told = told.or_else(|| answers.against(signal).map(str::to_owned));
+                    told.or_else(|| Some(signal.to_string()))
                 });
                 format!("not this: {}", why.unwrap_or_default())
             });

@@ -2,7 +2,7 @@
 //! the file names in its volumes (M4, R62–R67). Names only; without a listing what it says is likely.
 
 use super::case::{Seat, names::path_in, telling};
-use crate::fact::{self, FileKind, Listing, Mount, Pod, VolumeKind};
+use crate::fact::{self, FileKind, Listing, Mount, Pod, Role, VolumeKind};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub(super) struct Finding {
     pub(super) shared: Option<bool>,
     /// The file is in a volume of the pod, under another path than it was looked for.
     pub(super) elsewhere: Option<bool>,
+    /// The same by the mounts alone: it lies on no volume of this container, and they suggest where
+    /// it is instead.
+    pub(super) suggested: Option<bool>,
     /// It appeared after the container's end.
     pub(super) later: Option<bool>,
     /// No volume of the pod holds it.
@@ -97,8 +100,16 @@ fn file_in(line: &str) -> Option<&str> {
 pub(super) fn look(seat: &Seat<'_>) -> Finding {
     let mut found = Finding::default();
     let Some(words) = seat.instance.and_then(|it| it.last_words.as_ref()) else { return found };
-    let (Some(spec), Some(name)) = (seat.spec, seat.container) else {
-        found.path = complaint(&words.lines).map(|(_, path)| path.to_owned());
+    let listing = seat.case.key.as_ref().and_then(|key| seat.world.listing(key));
+    let ended = seat.instance.and_then(|it| it.ended);
+    let spec = seat.case.key.as_ref().and_then(|key| seat.world.mounts(key));
+    let (Some(spec), Some(name)) = (spec, seat.container) else {
+        let Some((kind, path)) = complaint(&words.lines) else { return found };
+        found.complaint = Some(kind);
+        found.path = Some(path.to_owned());
+        if let Some(listing) = listing.filter(|_| kind == Complaint::Missing) {
+            unmounted(listing, path, ended, &mut found);
+        }
         return found;
     };
     env(spec, name, telling(words), &mut found);
@@ -106,8 +117,6 @@ pub(super) fn look(seat: &Seat<'_>) -> Finding {
     found.complaint = Some(kind);
     found.path = Some(path.to_owned());
     let Some(container) = spec.container(name) else { return found };
-    let listing = seat.case.key.as_ref().and_then(|key| seat.world.listing(key));
-    let ended = seat.instance.and_then(|it| it.ended);
     if path.starts_with(TOKEN) {
         token(spec, &mut found);
     }
@@ -127,11 +136,14 @@ pub(super) fn look(seat: &Seat<'_>) -> Finding {
 
 /// The mount whose path is the longest that `path` lies below.
 fn mount_of<'a>(container: &'a fact::Container, path: &str) -> Option<&'a Mount> {
-    let is_below = |mount: &&Mount| {
-        let root = mount.path.trim_end_matches('/');
-        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let is_below = |mount: &&Mount| below_root(mount, path).is_some();
     container.mounts.iter().filter(is_below).max_by_key(|mount| mount.path.len())
+}
+
+/// What is left of `path` below where the volume is mounted; `None` where it lies elsewhere.
+fn below_root<'a>(mount: &Mount, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix(mount.path.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 /// Who else mounts the volume of a mount, and where.
@@ -186,6 +198,8 @@ fn missing(
         }
         if place.is_listed {
             found.elsewhere = Some(true);
+        } else {
+            found.suggested = Some(true);
         }
         found.told.insert(0, elsewhere(spec, container, wanted, path, place));
     }
@@ -197,8 +211,41 @@ fn missing(
         if places.is_empty() {
             found.told.push(format!("no volume of the pod holds a file named {wanted}"));
         }
-    } else if places.is_empty() && mine.is_none() {
+    } else if places.is_empty() && mine.is_none() && path.starts_with('/') {
         likely(spec, container, path, found);
+    }
+    found.suggested.get_or_insert(false);
+}
+
+/// Without a specification: a file that a volume of the pod holds, and that was missed all the same,
+/// was looked for where that volume is not mounted, or too early.
+fn unmounted(listing: &Listing, path: &str, ended: Option<i64>, found: &mut Finding) {
+    let wanted = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(path);
+    let places = places(&Pod::default(), Some(listing), wanted);
+    for place in &places {
+        let is_later = place.modified.zip(ended).is_some_and(|(made, ended)| made > ended);
+        let volume = &place.volume;
+        if is_later {
+            found.later = Some(true);
+            found.told.push(format!(
+                "`{wanted}` appeared in volume `{volume}` only after the container had ended"
+            ));
+        } else {
+            found.elsewhere = Some(true);
+            found.told.push(format!(
+                "`{wanted}` is in volume `{volume}` of the pod, at {} there; the container looked \
+                 for it at {path}",
+                place.path
+            ));
+        }
+    }
+    if listing.volumes.iter().all(|volume| !volume.truncated) {
+        found.elsewhere.get_or_insert(false);
+        found.later.get_or_insert(false);
+        found.absent = Some(places.is_empty());
+        if places.is_empty() {
+            found.told.push(format!("no volume of the pod holds a file named {wanted}"));
+        }
     }
 }
 
@@ -252,13 +299,17 @@ fn elsewhere(
         .iter()
         .flat_map(|it| it.mounts.iter().map(move |mount| (it, mount)))
         .filter(|(_, mount)| mount.volume == place.volume)
-        .map(|(it, mount)| format!("`{}` at {}", it.name, mount.path))
+        .enumerate()
+        .map(|(index, (it, mount))| {
+            let verb = if index == 0 { " mounts" } else { "" };
+            format!("`{}`{verb} at {}", it.name, mount.path)
+        })
         .collect();
     let own = container.mounts.iter().find(|mount| mount.volume == place.volume);
     let verb = if place.is_listed { "is" } else { "should be" };
     let mut text = format!("`{wanted}` {verb} in volume `{}`", place.volume);
     if !all.is_empty() {
-        text.push_str(&format!(", which {} mounts", all.join(" and ")));
+        text.push_str(&format!(", which {}", all.join(" and ")));
     }
     match own {
         Some(mount) => {
@@ -271,29 +322,40 @@ fn elsewhere(
     text
 }
 
-/// Without names of files: volumes that this container mounts elsewhere than its siblings do.
+/// Without names of files: volumes that siblings mount where this container looks, that it mounts
+/// near by, or that an init container can have filled for it.
 fn likely(spec: &Pod, container: &fact::Container, path: &str, found: &mut Finding) {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    for mount in &container.mounts {
-        let root = mount.path.trim_end_matches('/');
-        let is_near = !folder.is_empty() && (root.starts_with(folder) || folder.starts_with(root));
-        let with: Vec<String> = others(spec, container, &mount.volume)
-            .filter(|(_, other)| other.path != mount.path)
+    for volume in &spec.volumes {
+        let own = container.mounts.iter().find(|mount| mount.volume == volume.name);
+        let with: Vec<(&fact::Container, &Mount)> = others(spec, container, &volume.name)
+            .filter(|(_, other)| own.is_none_or(|own| own.path != other.path))
+            .collect();
+        let is_near = own.is_some_and(|own| {
+            let root = own.path.trim_end_matches('/');
+            !folder.is_empty() && (root.starts_with(folder) || folder.starts_with(root))
+        });
+        let is_made = own.is_some()
+            && volume.kind == VolumeKind::EmptyDir
+            && with.iter().any(|(other, _)| other.role == Role::Init);
+        let is_there = with.iter().any(|(_, mount)| below_root(mount, path).is_some());
+        if with.is_empty() || !(is_near || is_made || is_there) {
+            continue;
+        }
+        let with: Vec<String> = with
+            .iter()
             .map(|(other, mount)| format!("`{}` at {}", other.name, mount.path))
             .collect();
-        let is_written = spec
-            .volumes
-            .iter()
-            .any(|volume| volume.name == mount.volume && volume.kind == VolumeKind::EmptyDir);
-        if !with.is_empty() && (is_near || is_written) {
-            found.told.push(format!(
-                "likely: {path} lies on no volume; volume `{}` is mounted by {} and by `{}` at {}",
-                mount.volume,
-                with.join(" and "),
-                container.name,
-                mount.path
-            ));
-        }
+        let ours = match own {
+            Some(own) => format!("by `{}` at {}", container.name, own.path),
+            None => format!("not by `{}`", container.name),
+        };
+        found.suggested = Some(true);
+        found.told.push(format!(
+            "likely: {path} lies on no volume; volume `{}` is mounted by {} and {ours}",
+            volume.name,
+            with.join(" and "),
+        ));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::key::Family;
+use super::{key::Family, world::moment::Moment};
 pub use crate::config::Recovery;
 use crate::{incident::Evidence, limits, observation::time, source::Micros};
 
@@ -83,6 +83,13 @@ pub(super) enum Sign {
 pub(super) struct Proven {
     pub(super) at: Micros,
     pub(super) text: String,
+}
+
+impl Proven {
+    /// What a moment shows. From the moment itself on: no rung is proven before.
+    pub(super) fn by(now: Micros, moment: &Moment) -> Self {
+        Self { at: now.saturating_add(moment.ahead), text: quote(&moment.evidence) }
+    }
 }
 
 /// What was seen since the last failure.

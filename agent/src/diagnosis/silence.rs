@@ -249,7 +249,7 @@ fn known(entry: &mut Entry, text: &str, evidence: Evidence, clears_when: &str) {
 
 fn trigger((key, container): (PodKey, Option<String>), at: Micros, evidence: &Evidence) -> Trigger {
     let pod = Some(key).filter(|key| !key.0.is_empty());
-    let moment =
-        Moment { at, pod, container, what: MomentKind::NoProgress, evidence: evidence.clone() };
+    let what = MomentKind::NoProgress;
+    let moment = Moment { at, pod, container, what, evidence: evidence.clone(), ahead: 0 };
     Trigger { attempt: None, moment: Some(moment) }
 }

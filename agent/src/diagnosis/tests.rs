@@ -8,6 +8,7 @@ mod recordings;
 mod records;
 mod repeats;
 mod root;
+mod runtime;
 mod silence;
 mod steady;
 

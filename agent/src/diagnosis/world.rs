@@ -63,6 +63,8 @@ pub(super) struct World {
     /// `namespace/name` to the key of the newest pod of that name.
     names: BTreeMap<String, String>,
     listings: BTreeMap<String, fact::Listing>,
+    /// What the runtime says is mounted. Not durable: the next end brings it again.
+    mounted: BTreeMap<String, fact::Pod>,
     pub(super) node: NodeState,
     touches: u64,
     changed: BTreeSet<String>,
@@ -112,9 +114,22 @@ impl World {
         moments
     }
 
-    /// What should be asked for, at once.
+    /// What should be asked for, at once. The runtime is asked only for what nobody else told.
     pub(super) fn take_wants(&mut self) -> Vec<Want> {
-        std::mem::take(&mut self.wants)
+        let mut wants = std::mem::take(&mut self.wants);
+        wants.retain(|want| match want {
+            Want::Containers(pod) => !self.tells_all_of(pod),
+            _ => true,
+        });
+        wants
+    }
+
+    /// The specification and the exit codes of all that ended are known.
+    fn tells_all_of(&self, pod: &fact::PodRef) -> bool {
+        let Some(key) = self.key_of(&containers::pod_of(pod)) else { return false };
+        let ended = self.pods.get(&key.0).into_iter().flat_map(|pod| pod.containers.values());
+        let mut ended = ended.filter_map(|container| container.last_ended());
+        self.specs.contains_key(&key.0) && ended.all(|instance| instance.exit_code.is_some())
     }
 
     /// The pod of that key.
@@ -130,6 +145,11 @@ impl World {
     /// Its specification and the one before it.
     pub(super) fn specs(&self, key: &PodKey) -> Option<&Specs> {
         self.specs.get(self.resolve(&key.0))
+    }
+
+    /// What its containers mount: of the specification, else as the runtime has it.
+    pub(super) fn mounts(&self, key: &PodKey) -> Option<&fact::Pod> {
+        self.spec(key).or_else(|| self.mounted.get(self.resolve(&key.0)))
     }
 
     /// The file names in its volumes, where they were listed.
@@ -166,7 +186,7 @@ impl World {
         evidence: &Evidence,
     ) -> Moment {
         let pod = Some(key.clone()).filter(|key| !key.0.is_empty());
-        Moment { at, pod, container, what, evidence: evidence.clone() }
+        Moment { at, pod, container, what, evidence: evidence.clone(), ahead: 0 }
     }
 
     fn resolve<'a>(&'a self, key: &'a str) -> &'a str {
@@ -205,20 +225,49 @@ impl World {
             let name = name?;
             return Some(self.names.entry(name.clone()).or_insert(name).clone());
         };
-        if !self.pods.contains_key(&uid)
-            && let Some(name) = name
-        {
-            // What was told of the name before its uid was known is told of this pod.
-            let before = self.names.insert(name.clone(), uid.clone());
-            if before.as_deref() == Some(name.as_str())
-                && let Some(mut state) = self.pods.remove(&name)
-            {
-                self.changed.insert(name);
-                state.pod.uid = Some(uid.clone());
-                self.pods.insert(uid.clone(), state);
+        if let Some(name) = name {
+            let known = self.pods.get(&uid);
+            let is_new = known.is_none();
+            let is_only_named = self.names.get(&name).is_some_and(|key| *key == name);
+            // Spoken of by its uid alone so far. One that ends has lost its name to its successor.
+            let is_unnamed = !self.names.contains_key(&name)
+                && known.is_some_and(|pod| pod.gone.is_none() && pod.deleting.is_none());
+            if is_new || is_only_named || is_unnamed {
+                self.names.insert(name.clone(), uid.clone());
+            }
+            if is_only_named {
+                self.is_called(&name, &uid);
             }
         }
         Some(uid)
+    }
+
+    /// What was told of the name before its uid was known is told of this pod.
+    fn is_called(&mut self, name: &str, uid: &str) {
+        if let Some(mut named) = self.pods.remove(name) {
+            named.pod.uid = Some(uid.to_owned());
+            match self.pods.get_mut(uid) {
+                None => drop(self.pods.insert(uid.to_owned(), named)),
+                // Both were spoken of: by the name nothing more was known of it.
+                Some(known) => {
+                    for (container, state) in named.containers {
+                        known.containers.entry(container).or_insert(state);
+                    }
+                }
+            }
+            self.changed.extend([name.to_owned(), uid.to_owned()]);
+        }
+        if let Some(specs) = self.specs.remove(name) {
+            self.specs.entry(uid.to_owned()).or_insert(specs);
+            self.changed_specs.extend([name.to_owned(), uid.to_owned()]);
+        }
+        if let Some(listing) = self.listings.remove(name) {
+            self.listings.entry(uid.to_owned()).or_insert(listing);
+            self.changed_listings.extend([name.to_owned(), uid.to_owned()]);
+        }
+        if let Some(mounted) = self.mounted.remove(name) {
+            self.mounted.entry(uid.to_owned()).or_insert(mounted);
+        }
     }
 
     /// The next line about this name is about another pod.
@@ -247,6 +296,7 @@ impl World {
         {
             self.names.remove(&name);
         }
+        self.mounted.remove(key);
         if self.listings.remove(key).is_some() {
             self.changed_listings.insert(key.to_owned());
         }

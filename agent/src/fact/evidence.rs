@@ -1,7 +1,7 @@
 //! Evidence about one moment: what a dead container said, what cgroups counted, which files there
 //! are, how the runtime is.
 
-use super::{Instance, PodRef};
+use super::{Container, Instance, PodRef, Volume};
 use crate::source::Micros;
 
 /// The end of an instance's own log. Bounded (20 lines, 4 KiB), redacted.
@@ -186,4 +186,17 @@ pub struct RuntimeStatus {
     pub network_ready: Option<bool>,
     /// Reason and message of what is not ready.
     pub why: Option<String>,
+}
+
+/// The containers of a pod as the runtime has them: each name once, with its newest instance and the
+/// one before. It knows neither roles nor probes.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Containers {
+    /// Whose.
+    pub pod: PodRef,
+    /// Names, ids, states and mounts.
+    pub containers: Vec<Container>,
+    /// The volumes that those mounts come from, as far as their paths tell.
+    pub volumes: Vec<Volume>,
 }

@@ -1,6 +1,9 @@
-//! Asks the container runtime how it is, over its socket (CRI v1): `Version` and `Status`, nothing
-//! that changes anything. Whoever may open that socket may do anything on the node, so this is off
-//! unless it is configured. Owns the few messages that it needs.
+//! Asks the container runtime how it is, and for the containers of a pod, over its socket (CRI v1):
+//! `Version`, `Status`, `ListContainers`, `ContainerStatus`, nothing that changes anything. Whoever
+//! may open that socket may do anything on the node, so this is off unless it is configured.
+
+mod containers;
+mod message;
 
 use std::{
     io,
@@ -16,54 +19,12 @@ use tonic::{
     transport::{Channel, Endpoint, Uri},
 };
 
-use crate::{fact::RuntimeStatus, limits, observation::text::plain, redact};
-
-/// Field numbers of `runtime.v1` (k8s.io/cri-api).
-mod message {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct VersionRequest {
-        #[prost(string, tag = "1")]
-        pub(super) version: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct VersionResponse {
-        #[prost(string, tag = "2")]
-        pub(super) runtime_name: String,
-        #[prost(string, tag = "3")]
-        pub(super) runtime_version: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct StatusRequest {
-        #[prost(bool, tag = "1")]
-        pub(super) verbose: bool,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct StatusResponse {
-        #[prost(message, optional, tag = "1")]
-        pub(super) status: Option<Status>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Status {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) conditions: Vec<Condition>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Condition {
-        #[prost(string, tag = "1")]
-        pub(super) kind: String,
-        #[prost(bool, tag = "2")]
-        pub(super) status: bool,
-        #[prost(string, tag = "3")]
-        pub(super) reason: String,
-        #[prost(string, tag = "4")]
-        pub(super) message: String,
-    }
-}
+use crate::{
+    fact::{self, PodRef, RuntimeStatus},
+    limits,
+    observation::text::plain,
+    redact,
+};
 
 /// Asks, on a thread that may wait.
 #[derive(Debug)]
@@ -90,25 +51,52 @@ impl Asker {
     /// # Errors
     /// One clause for humans: the socket is not there or refuses.
     pub fn ask(&mut self) -> Result<RuntimeStatus, String> {
-        let Self { socket, timeout, runtime, channel } = self;
-        let asked = runtime.block_on(async {
-            let connected = match channel.take() {
-                Some(channel) => channel,
-                None => connect(socket, *timeout).await?,
-            };
-            let answer = status(connected.clone(), *timeout).await;
-            // A channel that failed is made anew: the socket's file may be another one.
-            *channel = answer.is_ok().then_some(connected);
-            answer
-        });
+        let asked = self.talk(status);
+        let Self { socket, timeout, .. } = self;
         asked.or_else(|failure| match failure {
             Failure::Late { version } => {
-                let why = format!("does not answer within {} s", timeout.as_secs_f64());
-                Ok(RuntimeStatus { version, why: Some(why), ..RuntimeStatus::default() })
+                Ok(RuntimeStatus { version, why: Some(late(*timeout)), ..RuntimeStatus::default() })
             }
             Failure::Other(why) => Err(format!("{}: {why}", socket.display())),
         })
     }
+
+    /// The containers of a pod: how they ended, what they mount.
+    ///
+    /// # Errors
+    /// One clause for humans: the socket refuses, nothing comes back in time, it knows none.
+    pub fn containers(&mut self, pod: &PodRef) -> Result<fact::Containers, String> {
+        let asked = self.talk(async |channel, timeout| {
+            let asking = containers::ask(channel, pod, timeout);
+            let late = || Failure::Late { version: None };
+            tokio::time::timeout(timeout, asking).await.unwrap_or_else(|_| Err(late()))
+        });
+        asked.map_err(|failure| match failure {
+            Failure::Late { .. } => format!("the runtime {}", late(self.timeout)),
+            Failure::Other(why) => format!("{}: {why}", self.socket.display()),
+        })
+    }
+
+    fn talk<A>(
+        &mut self,
+        question: impl AsyncFnOnce(Channel, Duration) -> Result<A, Failure>,
+    ) -> Result<A, Failure> {
+        let Self { socket, timeout, runtime, channel } = self;
+        runtime.block_on(async {
+            let connected = match channel.take() {
+                Some(channel) => channel,
+                None => connect(socket, *timeout).await?,
+            };
+            let answer = question(connected.clone(), *timeout).await;
+            // A channel that failed is made anew: the socket's file may be another one.
+            *channel = answer.is_ok().then_some(connected);
+            answer
+        })
+    }
+}
+
+fn late(timeout: Duration) -> String {
+    format!("does not answer within {} s", timeout.as_secs_f64())
 }
 
 enum Failure {

@@ -69,6 +69,7 @@ pub(super) fn choose(mut known: Knowledge, wanted: &Wanted<'_>, now: Micros) -> 
         Fact::Listing(listing) => {
             is_pod(listing.pod.namespace.as_deref(), listing.pod.name.as_deref())
         }
+        Fact::Containers(told) => is_pod(told.pod.namespace.as_deref(), told.pod.name.as_deref()),
         _ => true,
     });
     known

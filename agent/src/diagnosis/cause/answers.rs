@@ -196,6 +196,7 @@ impl Answers<'_> {
         match condition {
             Condition::SharedVolume => self.mounts.shared,
             Condition::SiblingVolumeHasFile => self.mounts.elsewhere,
+            Condition::VolumeMountedElsewhere => self.mounts.suggested,
             Condition::SiblingCreatesPathLater => self.mounts.later,
             Condition::FileAbsentEverywhere => self.mounts.absent,
             _ => None,
@@ -273,6 +274,22 @@ impl Answers<'_> {
         let from = self.seat.case.at.saturating_sub(limits::WORLD_WINDOW);
         let counts = self.seat.world.node.sandbox_counts(from);
         (counts.ok + counts.failed > 0).then_some(counts)
+    }
+
+    /// Why a cause that asks for the signal, or whose rule it contradicts, is not it.
+    pub(super) fn against(&self, signal: &Signal) -> Option<&str> {
+        let Signal::Is(condition) = signal else { return None };
+        Some(match condition {
+            Condition::SiblingVolumeHasFile | Condition::FileAbsentEverywhere => {
+                let mut told = self.mounts.told.iter().map(String::as_str);
+                told.find(|_| self.mounts.absent == Some(true))
+                    .unwrap_or("no volume of the pod holds it under another path")
+            }
+            Condition::VolumeMountedElsewhere => "no mount suggests that it lies elsewhere",
+            Condition::SiblingCreatesPathLater => "it did not appear after the container's end",
+            Condition::SharedVolume => "its path lies on no volume that others mount, too",
+            _ => return None,
+        })
     }
 
     /// A signal as evidence, in words; `None` where the evidence is shown by a line of its own.

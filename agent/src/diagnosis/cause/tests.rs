@@ -89,7 +89,11 @@ impl Bench {
     }
 
     pub(crate) fn of_recording(scenario: &str) -> Self {
-        let mut bench = Self { facts: facts(scenario), words: words(scenario), ..Self::default() };
+        Self::of_facts(scenario, facts(scenario))
+    }
+
+    fn of_facts(scenario: &str, facts: Vec<Dated>) -> Self {
+        let mut bench = Self { facts, words: words(scenario), ..Self::default() };
         replay(scenario, |message, line| {
             if let Some(seen) = Observation::from_message(message, line, &mut bench.times) {
                 bench.seen(line.at, seen);
@@ -211,4 +215,32 @@ fn what_truly_went_wrong_on_a_real_node_is_what_is_judged() {
         }
     }
     assert!(checked >= 55, "only {checked} rows were checked");
+}
+
+#[test]
+fn m4_mounts_alone_make_it_likely_and_the_file_seen_elsewhere_certain() {
+    let judged = |change: &dyn Fn(&mut Fact)| {
+        let mut known = facts("path-mismatch");
+        known.iter_mut().for_each(|dated| change(&mut dated.fact));
+        let bench = Bench::of_facts("path-mismatch", known);
+        let told = bench.judged.iter().rev().find(|(_, told)| {
+            told.container.as_deref() == Some("fluentd") && told.exit_code == Some(1)
+        });
+        let cause = told.unwrap().1.cause.clone();
+        (cause.id, cause.confidence)
+    };
+    let nothing = |fact: &mut Fact| {
+        if matches!(fact, Fact::Listing(_)) {
+            *fact = Fact::Absent(fact::Absent { want: Want::Runtime, why: String::new() });
+        }
+    };
+    let empty = |fact: &mut Fact| {
+        if let Fact::Listing(listing) = fact {
+            listing.volumes.iter_mut().for_each(|volume| volume.files.clear());
+        }
+    };
+    let mismatch = "mount_path_mismatch".to_owned();
+    assert_eq!(judged(&|_| {}), (mismatch.clone(), Confidence::Certain));
+    assert_eq!(judged(&nothing), (mismatch, Confidence::Likely));
+    assert_eq!(judged(&empty).0, "app_missing_file", "the file is nowhere");
 }

@@ -11,7 +11,7 @@ use crate::{
         Output,
         incident::Entry,
         key::Family,
-        recovery::{Proven, Sign, quote},
+        recovery::{Proven, Sign},
         world::{
             PodKey,
             moment::{Moment, MomentKind},
@@ -106,7 +106,7 @@ impl Incidents {
     fn ended(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
         let container = moment.container.as_deref();
         let MomentKind::ContainerEnded { exit_code, expected, .. } = &moment.what else { return };
-        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        let proven = Proven::by(now, moment);
         let completes = *exit_code == Some(0) && !expected && {
             let spec = ground.world.spec(key);
             let role = container.and_then(|name| spec?.container(name)).map(|known| known.role);
@@ -143,7 +143,7 @@ impl Incidents {
 
     /// What the moment proves, for each entry of the pod and for those of the node.
     fn signs(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
-        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        let proven = Proven::by(now, moment);
         let all_started = all_started(key, moment, ground);
         let host_network = ground.world.spec(key).is_some_and(|spec| spec.host_network);
         let is_of_end = matches!(moment.what, MomentKind::PodGone | MomentKind::PodDeleting);

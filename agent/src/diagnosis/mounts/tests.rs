@@ -50,6 +50,10 @@ fn pod() -> Pod {
 
 /// What is found for `fluentd`, which said this last.
 fn found(spec: Pod, said: &str, files: Option<Vec<FileEntry>>) -> Finding {
+    found_with(Some(spec), said, files)
+}
+
+fn found_with(spec: Option<Pod>, said: &str, files: Option<Vec<FileEntry>>) -> Finding {
     let mut world = World::default();
     let words = LastWords { lines: vec![said.to_owned()], ..LastWords::default() };
     let instance = Instance {
@@ -64,7 +68,9 @@ fn found(spec: Pod, said: &str, files: Option<Vec<FileEntry>>) -> Finding {
     known.pod.uid = Some(UID.to_owned());
     known.containers.insert("fluentd".to_owned(), state);
     world.restore_pod(UID.to_owned(), known);
-    world.restore_specs(UID.to_owned(), Specs { now: spec, ..Specs::default() });
+    if let Some(spec) = spec {
+        world.restore_specs(UID.to_owned(), Specs { now: spec, ..Specs::default() });
+    }
     if let Some(files) = files {
         let pod = PodRef { uid: Some(UID.to_owned()), ..PodRef::default() };
         let volumes = vec![VolumeListing { volume: "config".to_owned(), files, truncated: false }];
@@ -93,7 +99,7 @@ fn m4_r62_the_file_is_on_the_volume_under_another_path() {
     let told = found.told.first().unwrap();
     for part in [
         "`fluent.conf` is in volume `config`",
-        "`init` at /tmp/fluentd and `fluentd` at /etc/fluentd/conf",
+        "which `init` mounts at /tmp/fluentd and `fluentd` at /etc/fluentd/conf",
         "`fluentd` finds it at /etc/fluentd/conf/fluent.conf, not at /etc/fluentd/fluent.conf",
     ] {
         assert!(told.contains(part), "{told}");
@@ -105,6 +111,47 @@ fn m4_without_names_of_files_it_is_only_likely() {
     let found = found(pod(), MISSES, None);
     assert_eq!((found.elsewhere, found.absent), (None, None), "nobody looked");
     assert!(found.told.iter().any(|told| told.starts_with("likely: ")), "{found:?}");
+}
+
+#[test]
+fn m4_mounts_alone_suggest_only_what_can_be() {
+    let misses = |path: &str| format!("open {path}: no such file or directory");
+    let there = found(pod(), &misses("/tmp/fluentd/fluent.conf"), None);
+    assert_eq!(there.suggested, Some(true), "where a sibling sees it: {there:?}");
+    let near = found(pod(), &misses("/etc/fluentd/fluent.conf"), None);
+    assert_eq!(near.suggested, Some(true), "{near:?}");
+
+    let mut unshared = pod();
+    unshared.containers.retain(|it| it.name != "init");
+    let alone = found(unshared, &misses("/srv/app.yaml"), None);
+    assert_eq!((alone.suggested, alone.told.len()), (Some(false), 0), "nobody else mounts it");
+
+    let mut scratch = pod();
+    for container in scratch.containers.iter_mut().filter(|it| it.name == "init") {
+        container.role = Role::Main;
+    }
+    let scratch = found(scratch, &misses("/srv/app.yaml"), None);
+    assert_eq!(scratch.suggested, Some(false), "shared, and nothing says for this: {scratch:?}");
+
+    let mut unmounted = pod();
+    for container in unmounted.containers.iter_mut().filter(|it| it.name == "fluentd") {
+        container.mounts.clear();
+    }
+    let unmounted = found(unmounted, &misses("/tmp/fluentd/fluent.conf"), None);
+    assert_eq!(unmounted.suggested, Some(true));
+    assert!(unmounted.told[0].ends_with("not by `fluentd`"), "{unmounted:?}");
+}
+
+#[test]
+fn m4_a_listing_alone_shows_that_the_file_lies_elsewhere() {
+    let there = found_with(None, MISSES, Some(vec![file("fluent.conf", ENDED - 9)]));
+    assert_eq!((there.elsewhere, there.later), (Some(true), Some(false)));
+    assert!(there.told[0].starts_with("`fluent.conf` is in volume `config`"), "{there:?}");
+    let late = found_with(None, MISSES, Some(vec![file("fluent.conf", ENDED + 9)]));
+    assert_eq!((late.elsewhere, late.later), (Some(false), Some(true)));
+    let nowhere = found_with(None, MISSES, Some(vec![file("other.conf", 1)]));
+    assert_eq!((nowhere.elsewhere, nowhere.absent), (Some(false), Some(true)));
+    assert_eq!(found_with(None, MISSES, None).elsewhere, None, "nobody looked");
 }
 
 #[test]

@@ -234,3 +234,72 @@ fn the_eviction_manager_fights_one_pressure_whatever_it_says_of_it() {
         engine.out.incidents.iter().map(|incident| incident.id.as_str()).collect();
     assert_eq!(ids.len(), 1, "{:?}", engine.out.incidents);
 }
+
+#[test]
+fn an_eviction_manager_without_figures_after_a_start_fights_nothing() {
+    let mut engine = Engine::new(Repeats::Summary);
+    for at in [0, 10_000, 20_000] {
+        engine.kubelet(
+            at,
+            'I',
+            r#"eviction_manager.go:376] "Eviction manager: attempting to reclaim" resourceName="ephemeral-storage""#,
+        );
+    }
+    engine.kubelet(
+        30_000,
+        'I',
+        r#"kubelet_node_status.go:736] "Recording event message for node" node="node-1" event="NodeHasNoDiskPressure""#,
+    );
+    engine.tick(40_000);
+    assert_eq!(newest(&engine).rung, 1, "{:?}", newest(&engine));
+    let told = engine.out.incidents.len();
+    engine.kubelet(
+        50_000,
+        'E',
+        r#"eviction_manager.go:292] "Eviction manager: failed to get summary stats" err="failed to get node info: node \"node-1\" not found""#,
+    );
+    engine.tick(60_000);
+    assert_eq!(engine.out.incidents.len(), told, "{:?}", newest(&engine));
+    assert_eq!(newest(&engine).rung, 1);
+}
+
+#[test]
+fn what_a_fact_shows_on_a_quiet_node_proves_nothing_of_the_time_before() {
+    let mut engine = Engine::new(Repeats::Summary);
+    for at in [0, 10_000, 20_000] {
+        engine.kubelet(
+            at,
+            'I',
+            r#"eviction_manager.go:376] "Eviction manager: attempting to reclaim" resourceName="ephemeral-storage""#,
+        );
+    }
+    let no_pressure = |millis: i64| {
+        let at = START + millis * 1000;
+        let condition = fact::pod::Condition {
+            kind: "DiskPressure".to_owned(),
+            status: "False".to_owned(),
+            since: Some(at),
+            ..fact::pod::Condition::default()
+        };
+        let node = fact::NodeObject { conditions: vec![condition], ..fact::NodeObject::default() };
+        (
+            at,
+            Input::Fact(Box::new(fact::Dated { at, fact: fact::Fact::NodeObject(Box::new(node)) })),
+        )
+    };
+    // The kubelet has nothing more to say; time goes on, and then the Node object tells.
+    engine.tick(100_000);
+    let (at, fact) = no_pressure(100_200);
+    engine.apply(at, fact);
+    engine.tick(100_500);
+    let told = newest(&engine);
+    assert_eq!(told.rung, 1, "{told:?}");
+    let record = engine.of_incidents.last().unwrap();
+    assert!(record.time >= at, "told when it was seen, not at the newest line");
+    let holds = i64::try_from(settings(Repeats::Summary).recovery.pressure_gone_for.as_millis());
+    let holds = holds.unwrap();
+    engine.tick(100_100 + holds);
+    assert_eq!(newest(&engine).rung, 1, "it holds since it began, not since the newest line");
+    engine.tick(100_300 + holds);
+    assert_eq!(newest(&engine).rung, 2);
+}

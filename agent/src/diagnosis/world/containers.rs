@@ -259,6 +259,8 @@ pub(super) fn end(
         container.started = None;
         container.ready = None;
     }
+    // First: where to look for what the words may miss.
+    wants.push(Want::Containers(named.pod.clone()));
     wants.push(Want::LastWords(named.clone()));
     wants.push(Want::Cgroup(named));
     let id = Some(id.to_owned());

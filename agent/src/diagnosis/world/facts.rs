@@ -40,6 +40,7 @@ impl World {
                 }
             }
             Fact::Runtime(status) => self.runtime_status(at, status, moments),
+            Fact::Containers(told) => self.runtime_containers(at, told, moments),
             Fact::View(view) => drop(self.view(view)),
             Fact::Absent(_) => {}
         }
@@ -57,15 +58,18 @@ impl World {
             return;
         }
         let Some(key) = self.key_of(&containers::pod_of(&words.instance.pod)) else { return };
-        let named = self.specs.get(&key.0).map(|specs| specs.now.volumes.iter());
+        self.want_listing(&key, words.instance.pod.clone());
+    }
+
+    fn want_listing(&mut self, key: &PodKey, pod: fact::PodRef) {
+        let named = self.mounts(key).map(|pod| pod.volumes.iter());
         let mounted = self.pods.get(&key.0).map(|pod| pod.mounts.keys());
         let volumes: Vec<String> = match named {
             Some(volumes) => volumes.map(|volume| volume.name.clone()).collect(),
             None => mounted.into_iter().flatten().cloned().collect(),
         };
-        let want = Want::Listing { pod: words.instance.pod.clone(), volumes };
-        if !matches!(&want, Want::Listing { volumes, .. } if volumes.is_empty()) {
-            self.wants.push(want);
+        if !volumes.is_empty() {
+            self.wants.push(Want::Listing { pod, volumes });
         }
     }
 
@@ -104,7 +108,7 @@ impl World {
         let Some((key, state)) = self.entry(&named, at) else { return };
         of_pod(at, pod, state, &mut told);
         for container in &pod.containers {
-            of_container(at, container, state, &mut told, &mut wants);
+            of_container(("pod", at), container, state, &mut told, &mut wants);
         }
         self.wants.extend(wants);
         if let Some(since) = pod.containers.iter().filter_map(written_at).max() {
@@ -207,6 +211,41 @@ impl World {
         }
         self.node.object = Some((object.clone(), at));
         self.node_changed = true;
+    }
+
+    /// What the runtime knows of a pod's containers: ends that no line told in full, and mounts where
+    /// nobody tells the specification.
+    fn runtime_containers(
+        &mut self,
+        at: Micros,
+        answer: &fact::Containers,
+        moments: &mut Vec<Moment>,
+    ) {
+        let (mut told, mut wants) = (Vec::new(), Vec::new());
+        let Some((key, state)) = self.entry(&containers::pod_of(&answer.pod), at) else { return };
+        for container in &answer.containers {
+            of_container(("cri", at), container, state, &mut told, &mut wants);
+        }
+        self.wants.extend(wants);
+        let mounted = fact::Pod {
+            uid: answer.pod.uid.clone(),
+            containers: answer.containers.clone(),
+            volumes: answer.volumes.clone(),
+            ..fact::Pod::default()
+        };
+        let is_new = self.mounted.insert(key.0.clone(), mounted.clone()) != Some(mounted);
+        let misses = self.pods.get(&key.0).is_some_and(|pod| {
+            let dead = pod.containers.values().filter_map(|container| container.last_ended());
+            dead.filter_map(|it| it.last_words.as_ref())
+                .any(|words| complaint(&words.lines).is_some())
+        });
+        // The words came first, and nobody knew where to look.
+        if is_new && misses && !self.specs.contains_key(&key.0) {
+            self.want_listing(&key, answer.pod.clone());
+        }
+        for FactTold { at, container, what, evidence } in told {
+            moments.push(self.happened(at, &key, container, what, &evidence));
+        }
     }
 
     fn runtime_status(
@@ -380,7 +419,7 @@ fn of_pod(at: Micros, pod: &fact::Pod, state: &mut PodState, told: &mut Vec<Fact
 
 /// A container's status: its running instance and the ones that ended.
 fn of_container(
-    at: Micros,
+    (source, at): (&str, Micros),
     fact: &fact::Container,
     state: &mut PodState,
     told: &mut Vec<FactTold>,
@@ -394,7 +433,7 @@ fn of_container(
     let name = fact.name.as_str();
     let Some(container) = state.container_mut(name) else { return };
     let mut tell = |at: Micros, what: MomentKind, text: &str| {
-        let evidence = quote::told("pod", text, at);
+        let evidence = quote::told(source, text, at);
         told.push(FactTold { at, container: Some(name.to_owned()), what, evidence });
     };
     for (ended, attempt) in [
@@ -406,7 +445,7 @@ fn of_container(
         let Some(id) = container_id.as_deref() else { continue };
         let is_open = terminated(container, id, attempt, ended.as_ref());
         if is_open {
-            let evidence = quote::told("pod", &ended_text(name, ended.as_ref()), at);
+            let evidence = quote::told(source, &ended_text(name, ended.as_ref()), at);
             let mut ends: Told = Vec::new();
             containers::end(container, name, id, (at, &evidence), (&pod, ending), &mut ends, wants);
             for (_, what) in ends {

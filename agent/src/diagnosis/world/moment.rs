@@ -17,6 +17,10 @@ pub(in crate::diagnosis) struct Moment {
     pub(in crate::diagnosis) what: MomentKind,
     /// The line or fact that shows it.
     pub(in crate::diagnosis) evidence: Evidence,
+    /// How far it lies ahead of the newest line: facts come by the wall clock, and what they show
+    /// proves nothing of the time before.
+    #[serde(skip)]
+    pub(in crate::diagnosis) ahead: Micros,
 }
 
 /// What happened.

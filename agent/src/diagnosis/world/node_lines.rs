@@ -347,7 +347,7 @@ fn is_off_before(switch: Option<&Switch>, at: Micros) -> bool {
 }
 
 pub(super) fn tell(moments: &mut Vec<Moment>, at: Micros, what: MomentKind, evidence: Evidence) {
-    moments.push(Moment { at, pod: None, container: None, what, evidence });
+    moments.push(Moment { at, pod: None, container: None, what, evidence, ahead: 0 });
 }
 
 /// The kubelet's resource, as conditions call it.

@@ -99,6 +99,8 @@ async fn answer(
             }),
         }
         .encode_to_vec(),
+        "/runtime.v1.RuntimeService/ListContainers" => listed(request).await.encode_to_vec(),
+        "/runtime.v1.RuntimeService/ContainerStatus" => status_of(request).await.encode_to_vec(),
         _ => {
             let headers = Response::builder().header("content-type", "application/grpc");
             let refused = headers.header("grpc-status", "12").header("grpc-message", "unknown");
@@ -111,6 +113,73 @@ async fn answer(
     let headers = Response::builder().header("content-type", "application/grpc");
     // The status in the headers, as servers send it for an answer in one piece.
     Ok(headers.header("grpc-status", "0").body(Body::from(framed)).unwrap())
+}
+
+/// The message of a request, out of its frame.
+async fn asked<M: prost::Message + Default>(request: Request<Body>) -> M {
+    let body = axum::body::to_bytes(request.into_body(), 1 << 16).await.unwrap();
+    M::decode(body.slice(5..)).unwrap()
+}
+
+async fn listed(request: Request<Body>) -> message::ListContainersResponse {
+    let filter = asked::<message::ListContainersRequest>(request).await.filter.unwrap();
+    let one = |id: &str, name: &str, attempt| message::Listed {
+        id: id.into(),
+        metadata: Some(message::Metadata { name: name.into(), attempt }),
+    };
+    let all = vec![one("a2", "app", 2), one("i0", "init", 0), one("a3", "app", 3)];
+    let is_known = filter.labels.get("io.kubernetes.pod.uid").is_some_and(|uid| uid == "0b7c");
+    message::ListContainersResponse { containers: if is_known { all } else { vec![] } }
+}
+
+async fn status_of(request: Request<Body>) -> message::ContainerStatusResponse {
+    let id = asked::<message::ContainerStatusRequest>(request).await.id;
+    let path = if id == "i0" { "/work" } else { "/etc/app" };
+    let status = message::ContainerStatus {
+        state: if id == "a3" { 1 } else { 2 },
+        started_at: 1_795_384_800_000_000_000,
+        finished_at: 1_795_384_801_000_000_000,
+        exit_code: if id == "a2" { 137 } else { 0 },
+        reason: if id == "a2" { "OOMKilled".into() } else { String::new() },
+        mounts: vec![
+            message::Mount {
+                container_path: path.into(),
+                host_path: "/var/lib/kubelet/pods/0b7c/volumes/kubernetes.io~empty-dir/config"
+                    .into(),
+                read_only: false,
+            },
+            message::Mount {
+                container_path: "/etc/hosts".into(),
+                host_path: "/var/lib/kubelet/pods/0b7c/etc-hosts".into(),
+                read_only: false,
+            },
+        ],
+        id,
+        ..message::ContainerStatus::default()
+    };
+    message::ContainerStatusResponse { status: Some(status) }
+}
+
+#[test]
+fn a_runtime_tells_how_containers_ended_and_what_they_mount() {
+    let runtime = Runtime::start();
+    let mut asker = runtime.asker(Duration::from_secs(30));
+    let pod = PodRef { uid: Some("0b7c".into()), ..PodRef::default() };
+    let told = asker.containers(&pod).unwrap();
+    assert_eq!((told.containers.len(), told.volumes.len()), (2, 1));
+    let [app, init] = &told.containers[..] else { panic!() };
+    assert_eq!((app.name.as_str(), app.restarts, init.name.as_str()), ("app", Some(3), "init"));
+    assert!(matches!(app.state, Some(fact::State::Running { since: Some(_) })));
+    let Some(fact::State::Terminated { exit_code, reason, .. }) = &app.last_state else { panic!() };
+    assert_eq!((*exit_code, reason.as_deref()), (137, Some("OOMKilled")));
+    assert_eq!((app.mounts[0].path.as_str(), init.mounts[0].path.as_str()), ("/etc/app", "/work"));
+    assert_eq!((app.mounts.len(), app.mounts[0].volume.as_str()), (1, "config"));
+
+    let other = PodRef { uid: Some("ffff".into()), ..PodRef::default() };
+    assert!(asker.containers(&other).unwrap_err().contains("no container of this pod"));
+    runtime.mood.store(HUNG, Ordering::SeqCst);
+    let mut asker = runtime.asker(Duration::from_millis(50));
+    assert!(asker.containers(&pod).unwrap_err().contains("does not answer within 0.05 s"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
         Output,
         incident::Entry,
         key::{self, Family},
-        recovery::{Proven, Sign, quote},
+        recovery::{Proven, Sign},
         world::moment::{Moment, MomentKind},
     },
     source::Micros,
@@ -46,7 +46,7 @@ impl Incidents {
             return;
         }
         let (sign, keys) = sign_of(&moment.what);
-        let proven = Proven { at: now, text: quote(&moment.evidence) };
+        let proven = Proven::by(now, moment);
         if let MomentKind::ImagePulled { image: Some(image) } = &moment.what {
             for (number, entry) in &mut self.entries {
                 if entry.image.as_ref() == Some(image) && moment.at >= entry.last_seen {
@@ -76,11 +76,14 @@ impl Incidents {
         self.entries.values().any(is_it)
     }
 
-    /// What else the eviction manager says belongs to the pressure that it fights.
+    /// What else the eviction manager says of evicting belongs to the pressure that it fights. That
+    /// it has no figures, as after each start, says nothing of pressure.
     fn pressure_of(&self, text: &str) -> Option<String> {
+        let said = text.strip_prefix("Eviction manager: ")?;
+        let clause = said.split(": ").next().unwrap_or(said);
         let keys = self.entries.values().filter(|entry| entry.is_live());
         let mut keys = keys.filter_map(|entry| entry.node_key.clone());
-        text.starts_with("Eviction manager").then(|| keys.find(|it| it.starts_with("pressure/")))?
+        clause.contains("evict").then(|| keys.find(|it| it.starts_with("pressure/")))?
     }
 }
 
