@@ -265,11 +265,8 @@ pub const RUNTIME_ANSWER_BYTES: usize = 256 * 1024;
 /// Conditions of the runtime that are told: it has two.
 pub const RUNTIME_CONDITIONS: usize = 8;
 
-/// Containers of one pod that the runtime is asked about: more than a pod has, dead ones included.
-pub const RUNTIME_CONTAINERS: usize = 64;
-
-/// Mounts of one container that are kept.
-pub const RUNTIME_MOUNTS: usize = 64;
+/// Containers of a pod and mounts of a container that the runtime tells of: more than there are.
+pub const RUNTIME_LIST: usize = 64;
 
 /// How often the runtime is asked how it is: as often as the disks are looked at.
 pub const RUNTIME_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
@@ -277,14 +274,12 @@ pub const RUNTIME_EVERY: std::time::Duration = std::time::Duration::from_secs(10
 /// How long the runtime may take to answer; above `EVIDENCE_STUCK` it would be given up before.
 pub const RUNTIME_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(4);
 
-/// Failures of the pods' watch in a row after which its client is made anew, with the certificates
-/// and tokens that are there by then.
+/// Failures in a row after which the API's client is made anew, with the certificates of then.
 pub const API_FAILURES: u32 = 4;
 
 /// After the first failure of a watch; doubled with each further one.
 pub const API_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// No longer than this: thousands of agents ask a server that has just come back.
+/// At most: thousands of agents ask a server that has just come back.
 pub const API_RETRY_MOST: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Questions that wait for one thread: every container of a full node that dies at once, twice.

@@ -97,11 +97,11 @@ mod tests {
     fn libraries_stay_quiet_whatever_our_own_level() {
         assert_eq!(
             filter(LogLevel::Debug).to_string(),
-            "rustls_platform_verifier=off,podwhy=debug,warn"
+            "rustls_platform_verifier=off,kube_client=off,podwhy=debug,warn"
         );
         assert_eq!(
             filter(LogLevel::Error).to_string(),
-            "rustls_platform_verifier=off,podwhy=error,error"
+            "rustls_platform_verifier=off,kube_client=off,podwhy=error,error"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Evidence about one moment: what a dead container said, what cgroups counted, which files there
 //! are, how the runtime is.
 
-use super::{Container, Instance, PodRef, Volume};
+use super::{Container, Instance, Pod, PodRef, Volume};
 use crate::source::Micros;
 
 /// The end of an instance's own log. Bounded (20 lines, 4 KiB), redacted.
@@ -199,4 +199,17 @@ pub struct Containers {
     pub containers: Vec<Container>,
     /// The volumes that those mounts come from, as far as their paths tell.
     pub volumes: Vec<Volume>,
+}
+
+impl Containers {
+    /// What is mounted where, in the form of a specification that says nothing else.
+    #[must_use]
+    pub fn mounted(&self) -> Pod {
+        Pod {
+            uid: self.pod.uid.clone(),
+            containers: self.containers.clone(),
+            volumes: self.volumes.clone(),
+            ..Pod::default()
+        }
+    }
 }

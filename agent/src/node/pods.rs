@@ -5,6 +5,7 @@
 mod find;
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     pin::pin,
     time::Duration,
@@ -29,7 +30,7 @@ use crate::{
     limits,
     observation::text::plain,
     redact,
-    source::{Micros, stream_id},
+    source::Micros,
 };
 
 pub use find::{Found, find};
@@ -321,7 +322,9 @@ async fn after<S: futures_util::Stream + Unpin>(at: Instant, events: &mut S) -> 
 /// all ask at once that failed at once.
 fn pause(node: &str, failures: u32) -> Duration {
     let doubled = limits::API_RETRY * 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
-    let share = u32::try_from(stream_id(&[node.as_bytes()]) % 500).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    node.hash(&mut hasher);
+    let share = u32::try_from(hasher.finish() % 500).unwrap_or_default();
     doubled.min(limits::API_RETRY_MOST) * (750 + share) / 1000
 }
 

@@ -213,8 +213,7 @@ impl World {
         self.node_changed = true;
     }
 
-    /// What the runtime knows of a pod's containers: ends that no line told in full, and mounts where
-    /// nobody tells the specification.
+    /// What the runtime knows of a pod's containers: ends, and mounts where nobody else tells them.
     fn runtime_containers(
         &mut self,
         at: Micros,
@@ -227,13 +226,9 @@ impl World {
             of_container(("cri", at), container, state, &mut told, &mut wants);
         }
         self.wants.extend(wants);
-        let mounted = fact::Pod {
-            uid: answer.pod.uid.clone(),
-            containers: answer.containers.clone(),
-            volumes: answer.volumes.clone(),
-            ..fact::Pod::default()
-        };
-        let is_new = self.mounted.insert(key.0.clone(), mounted.clone()) != Some(mounted);
+        let mounted = Some(answer.mounted());
+        let is_new =
+            mounted.clone().and_then(|it| self.mounted.insert(key.0.clone(), it)) != mounted;
         let misses = self.pods.get(&key.0).is_some_and(|pod| {
             let dead = pod.containers.values().filter_map(|container| container.last_ended());
             dead.filter_map(|it| it.last_words.as_ref())

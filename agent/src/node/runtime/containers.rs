@@ -42,7 +42,7 @@ pub(super) async fn ask(
         call(&mut grpc, path, request, timeout, None).await?;
     // Of each name the newest two: the one that is, and the one that was.
     let mut by_name: BTreeMap<String, Vec<(u32, String)>> = BTreeMap::new();
-    for one in listed.containers.into_iter().take(limits::RUNTIME_CONTAINERS) {
+    for one in listed.containers.into_iter().take(limits::RUNTIME_LIST) {
         let Some(metadata) = one.metadata else { continue };
         by_name.entry(metadata.name).or_default().push((metadata.attempt, one.id));
     }
@@ -99,7 +99,7 @@ fn take(
     container.restarts = Some(attempt);
     container.image = status.image.as_ref().and_then(|image| text(&image.image));
     container.state = Some(state);
-    for mount in status.mounts.iter().take(limits::RUNTIME_MOUNTS) {
+    for mount in status.mounts.iter().take(limits::RUNTIME_LIST) {
         let Some((name, kind)) = volume_of(&mount.host_path) else { continue };
         container.mounts.push(Mount {
             volume: name.clone(),
