@@ -10,7 +10,13 @@ use super::{
 use crate::{
     catalogue,
     diagnosis::{
-        Output, incident::Entry, judging, key::Family, recovery::TOP, root::fault, silence,
+        Output,
+        incident::{Entry, Member},
+        judging,
+        key::Family,
+        recovery::TOP,
+        root::fault,
+        silence,
     },
     incident::State,
     limits,
@@ -62,7 +68,9 @@ impl Incidents {
         if entry.opened.is_none() {
             let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
             let has_pods = entry.node_key.is_none();
-            let is_over = entry.is_healed() || (is_gone && has_pods);
+            let is_over = entry.is_healed()
+                || (is_gone && has_pods)
+                || went_with_eviction(entry, ground);
             // What counts only when it is told again is remembered until then, healed or not.
             let counts_until = entry.counts_until();
             if counts_until.map_or(is_over, |until| until <= now) {
@@ -200,3 +208,21 @@ pub(in crate::diagnosis) fn can_open(entry: &Entry) -> bool {
     entry.judgement.rank != catalogue::Role::Benign
         && (is_told || entry.judgement.cause.id != judging::UNCLASSIFIED)
 }
+
+/// What a pod's containers and sandbox are told to end of, a moment before the word that it was
+/// evicted: that is told, and this is how it went.
+fn went_with_eviction(entry: &Entry, ground: Ground<'_>) -> bool {
+    let of_end = matches!(entry.family, Family::Run | Family::Sandbox | Family::Ready);
+    let is_evicted = |member: &Member| {
+        let pod = ground.world.pod(&member.pod_key());
+        let at = pod.and_then(|pod| pod.evicted.as_ref()).and_then(|told| told.at);
+        at.is_some_and(|at| member.last_seen >= at.saturating_sub(EVICTION))
+    };
+    of_end
+        && entry.trigger.attempt.is_none()
+        && !entry.members.is_empty()
+        && entry.members.iter().all(is_evicted)
+}
+
+/// A pod that is evicted ends within its grace period.
+const EVICTION: Micros = 120_000_000;
