@@ -262,10 +262,7 @@ pub const LISTED_DEPTH: usize = 4;
 /// An answer of the runtime: conditions and a version, without the details that it could add.
 pub const RUNTIME_ANSWER_BYTES: usize = 256 * 1024;
 
-/// Conditions of the runtime that are told: it has two.
-pub const RUNTIME_CONDITIONS: usize = 8;
-
-/// Containers of a pod and mounts of a container that the runtime tells of: more than there are.
+/// Conditions, containers of a pod, mounts of a container that the runtime tells of: none has more.
 pub const RUNTIME_LIST: usize = 64;
 
 /// How often the runtime is asked how it is: as often as the disks are looked at.
@@ -372,8 +369,7 @@ pub const WORLD_CONTAINERS: usize = 32;
 /// Instances of one container: the running one, the one that failed, and some to compare with.
 pub const WORLD_INSTANCES: usize = 6;
 
-/// Lines about instances of which nothing has told yet whose they are: some for each of a node's
-/// worst minute.
+/// Lines about instances of which nothing has told yet whose they are: those of the worst minute.
 pub const WORLD_UNOWNED: usize = 64;
 
 /// Sandboxes of one pod, each with what became of it.

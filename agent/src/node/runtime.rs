@@ -143,7 +143,7 @@ async fn status(channel: Channel, timeout: Duration) -> Result<RuntimeStatus, Fa
     let wrong = conditions.iter().filter(|condition| !condition.status).map(|condition| {
         word(&format!("{}: {}: {}", condition.kind, condition.reason, condition.message))
     });
-    let why = wrong.take(limits::RUNTIME_CONDITIONS).collect::<Vec<_>>().join("; ");
+    let why = wrong.take(limits::RUNTIME_LIST).collect::<Vec<_>>().join("; ");
     Ok(RuntimeStatus {
         version: Some(version.trim().to_owned()).filter(|version| !version.is_empty()),
         latency_seconds,

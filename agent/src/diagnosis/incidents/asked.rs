@@ -93,6 +93,7 @@ fn failing_probes<'a>(
             container: Some(name.clone()),
             what: MomentKind::ProbeFailed { probe: probe.to_owned() },
             evidence: state.evidence.clone(),
+            ahead: 0,
         };
         Some((name.clone(), probe, moment))
     })
