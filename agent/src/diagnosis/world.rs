@@ -9,6 +9,7 @@ pub(super) mod node;
 mod node_lines;
 pub(super) mod pod;
 pub(super) mod quote;
+mod runtime;
 mod unowned;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -68,9 +68,8 @@ impl Incidents {
         if entry.opened.is_none() {
             let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
             let has_pods = entry.node_key.is_none();
-            let is_over = entry.is_healed()
-                || (is_gone && has_pods)
-                || went_with_eviction(entry, ground);
+            let is_over =
+                entry.is_healed() || (is_gone && has_pods) || went_with_eviction(entry, ground);
             // What counts only when it is told again is remembered until then, healed or not.
             let counts_until = entry.counts_until();
             if counts_until.map_or(is_over, |until| until <= now) {

@@ -61,7 +61,7 @@ impl World {
         self.want_listing(&key, words.instance.pod.clone());
     }
 
-    fn want_listing(&mut self, key: &PodKey, pod: fact::PodRef) {
+    pub(super) fn want_listing(&mut self, key: &PodKey, pod: fact::PodRef) {
         let named = self.mounts(key).map(|pod| pod.volumes.iter());
         let mounted = self.pods.get(&key.0).map(|pod| pod.mounts.keys());
         let volumes: Vec<String> = match named {
@@ -213,36 +213,6 @@ impl World {
         self.node_changed = true;
     }
 
-    /// What the runtime knows of a pod's containers: ends, and mounts where nobody else tells them.
-    fn runtime_containers(
-        &mut self,
-        at: Micros,
-        answer: &fact::Containers,
-        moments: &mut Vec<Moment>,
-    ) {
-        let (mut told, mut wants) = (Vec::new(), Vec::new());
-        let Some((key, state)) = self.entry(&containers::pod_of(&answer.pod), at) else { return };
-        for container in &answer.containers {
-            of_container(("cri", at), container, state, &mut told, &mut wants);
-        }
-        self.wants.extend(wants);
-        let mounted = Some(answer.mounted());
-        let is_new =
-            mounted.clone().and_then(|it| self.mounted.insert(key.0.clone(), it)) != mounted;
-        let misses = self.pods.get(&key.0).is_some_and(|pod| {
-            let dead = pod.containers.values().filter_map(|container| container.last_ended());
-            dead.filter_map(|it| it.last_words.as_ref())
-                .any(|words| complaint(&words.lines).is_some())
-        });
-        // The words came first, and nobody knew where to look.
-        if is_new && misses && !self.specs.contains_key(&key.0) {
-            self.want_listing(&key, answer.pod.clone());
-        }
-        for FactTold { at, container, what, evidence } in told {
-            moments.push(self.happened(at, &key, container, what, &evidence));
-        }
-    }
-
     fn runtime_status(
         &mut self,
         at: Micros,
@@ -348,11 +318,11 @@ fn written_at(container: &fact::Container) -> Option<Micros> {
 }
 
 /// What a fact told of a pod.
-struct FactTold {
-    at: Micros,
-    container: Option<String>,
-    what: MomentKind,
-    evidence: Evidence,
+pub(super) struct FactTold {
+    pub(super) at: Micros,
+    pub(super) container: Option<String>,
+    pub(super) what: MomentKind,
+    pub(super) evidence: Evidence,
 }
 
 fn images(pod: &fact::Pod) -> Vec<(&str, Option<&str>, Option<u64>)> {
@@ -413,7 +383,7 @@ fn of_pod(at: Micros, pod: &fact::Pod, state: &mut PodState, told: &mut Vec<Fact
 }
 
 /// A container's status: its running instance and the ones that ended.
-fn of_container(
+pub(super) fn of_container(
     (source, at): (&str, Micros),
     fact: &fact::Container,
     state: &mut PodState,

@@ -442,7 +442,8 @@ spec: {hard: {limits.memory: 8Gi, pods: 10}}
 
 #[test]
 fn a_program_is_no_text() {
-    let bytes: Vec<u8> = (0_u32..8192).map(|it| (it.wrapping_mul(7919) >> 3).to_le_bytes()[0]).collect();
+    let bytes: Vec<u8> =
+        (0_u32..8192).map(|it| (it.wrapping_mul(7919) >> 3).to_le_bytes()[0]).collect();
     let error = text_only(&bytes).unwrap_err();
     assert_eq!(error.to_string(), "it is no text");
     for text in [KLOG.as_bytes().to_vec(), export(), vec![14]] {
