@@ -3,6 +3,8 @@
 
 pub mod core;
 mod delivery;
+#[cfg(feature = "test-faults")]
+pub mod diary;
 pub mod door;
 pub mod evidence;
 mod opening;
