@@ -24,3 +24,4 @@ pub mod redact;
 pub mod shutdown;
 pub mod source;
 pub mod telemetry;
+pub mod wall_clock;

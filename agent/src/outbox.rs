@@ -24,6 +24,7 @@ use crate::{
     limits,
     record::{Signal, Worth},
     source::Position,
+    wall_clock,
 };
 use commit::Each;
 pub use commit::{Change, Commit, Committed, Dropped, Entry, Start, Stats, Stored};
@@ -130,7 +131,7 @@ impl Outbox {
                 let why = outbox.advice(&trouble);
                 outbox.attach_shadow();
                 // Above every number that a file found later can hold.
-                outbox.next = micros_now().max(outbox.next);
+                outbox.next = u64::try_from(wall_clock::now()).unwrap_or(1).max(outbox.next);
                 outbox.degrade(why.clone(), now);
                 Start::Memory { why }
             }
@@ -464,8 +465,4 @@ impl Room {
         self.found.push(stored);
         self.records > 0
     }
-}
-
-fn micros_now() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(1)
 }

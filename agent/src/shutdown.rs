@@ -1,50 +1,12 @@
-//! The end as a value: one watch that everybody can wait for, and the deadline by which they are to
-//! be done. It decides nothing about what is drained.
+//! The order to end, and the deadline by which everybody is to be done. It decides nothing about what
+//! is drained.
 
 use std::time::Duration;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
     time::Instant,
 };
-
-/// Says that the end has come. Dropped without a word, it is the end as well: a part that died must
-/// not keep the others.
-#[derive(Debug)]
-pub struct Trigger(watch::Sender<bool>);
-
-/// Waits for the end. Clone one for every loop.
-#[derive(Clone, Debug)]
-pub struct Shutdown(watch::Receiver<bool>);
-
-/// A trigger and what waits for it.
-#[must_use]
-pub fn channel() -> (Trigger, Shutdown) {
-    let (sender, receiver) = watch::channel(false);
-    (Trigger(sender), Shutdown(receiver))
-}
-
-impl Trigger {
-    /// The end has come. Twice is once.
-    pub fn pull(&self) {
-        self.0.send_replace(true);
-    }
-}
-
-impl Shutdown {
-    /// Returns when the end has come, at once if it already has.
-    pub async fn wait(&mut self) {
-        // An error means that the trigger is gone.
-        let _ = self.0.wait_for(|ended| *ended).await;
-    }
-
-    /// For loops that do not wait.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
-    }
-}
 
 /// The order to end, heard from the moment this exists. As process 1 of a container the agent would
 /// not be ended by a signal that nobody handles yet.
@@ -102,29 +64,7 @@ impl Deadline {
 mod tests {
     use std::time::Duration;
 
-    use super::{Deadline, channel};
-
-    #[tokio::test]
-    async fn everybody_hears_of_the_end_however_late_they_listen() {
-        let (trigger, shutdown) = channel();
-        let mut early = shutdown.clone();
-        assert!(!shutdown.is_ending());
-        let waiting = tokio::spawn(async move { early.wait().await });
-        trigger.pull();
-        trigger.pull();
-        waiting.await.unwrap();
-        let mut late = shutdown.clone();
-        late.wait().await;
-        assert!(late.is_ending());
-    }
-
-    #[tokio::test]
-    async fn a_dropped_trigger_is_the_end() {
-        let (trigger, mut shutdown) = channel();
-        drop(trigger);
-        shutdown.wait().await;
-        assert!(shutdown.is_ending());
-    }
+    use super::Deadline;
 
     #[tokio::test]
     async fn steps_share_one_deadline() {

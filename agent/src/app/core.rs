@@ -27,6 +27,7 @@ use crate::{
         Feed, Line, Lines, Micros, Position,
         join::{Join, Joined},
     },
+    wall_clock,
 };
 
 /// Whose an entry of the durable state is: the first byte of its key.
@@ -178,7 +179,7 @@ impl Core {
             Feed::Fact(dated) => self.fact(*dated),
             Feed::Lost(loss, position) => {
                 #[cfg(feature = "test-faults")]
-                self.diary.write(&diary::Entry::Lost(wall_clock(), loss.clone()));
+                self.diary.write(&diary::Entry::Lost(wall_clock::now(), loss.clone()));
                 self.note(Input::Lost(loss));
                 self.moved(position);
             }
@@ -206,9 +207,9 @@ impl Core {
     /// The node looks like this from now on.
     pub fn node(&mut self, view: View) {
         let fact = Fact::View(Box::new(view.clone()));
-        self.shelf.keep(&shelf::dated(wall_clock(), fact));
+        self.shelf.keep(&shelf::dated(wall_clock::now(), fact));
         #[cfg(feature = "test-faults")]
-        self.diary.write(&diary::Entry::View(wall_clock(), Box::new(view.clone())));
+        self.diary.write(&diary::Entry::View(wall_clock::now(), Box::new(view.clone())));
         self.note(Input::Node(view));
     }
 
@@ -270,7 +271,7 @@ impl Core {
 
     /// What comes from beside the lines happens by the wall clock, and moves no timer.
     fn note(&mut self, input: Input) {
-        self.diagnosis.apply(wall_clock(), input, &mut self.output);
+        self.diagnosis.apply(wall_clock::now(), input, &mut self.output);
     }
 }
 
@@ -342,7 +343,7 @@ impl Core {
     }
 
     fn gather(&mut self, [reported, reported_spans]: [u64; 2]) -> Commit {
-        let observed = wall_clock();
+        let observed = wall_clock::now();
         let Self { output, bounds, join, diagnosis, spans, .. } = self;
         let (mut records, mut ended) = (Vec::with_capacity(output.records.len()), Vec::new());
         for record in output.records.drain(..) {
@@ -410,8 +411,4 @@ fn entries_of(owner: u8, state: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (
         let (first, key) = key.split_first()?;
         (*first == owner).then_some((key, value.as_slice()))
     })
-}
-
-fn wall_clock() -> Micros {
-    jiff::Timestamp::now().as_microsecond()
 }

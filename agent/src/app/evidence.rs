@@ -23,6 +23,7 @@ use crate::{
     limits,
     node::{cgroup, last_words, listing, runtime},
     source::Micros,
+    wall_clock,
 };
 
 /// What was asked and what came of it, for metrics.
@@ -204,11 +205,7 @@ fn absent(want: Want, why: impl Into<String>) -> Fact {
 }
 
 fn dated(fact: Fact) -> Dated {
-    Dated { at: now(), fact }
-}
-
-fn now() -> Micros {
-    jiff::Timestamp::now().as_microsecond()
+    Dated { at: wall_clock::now(), fact }
 }
 
 /// Reads files.

@@ -9,6 +9,7 @@ use super::{DONE, FAILED, complain, say};
 use crate::app::door::Knowledge;
 use crate::incident::Incident;
 use crate::source::Micros;
+use crate::wall_clock;
 
 mod choice;
 mod elsewhere;
@@ -108,7 +109,7 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
 impl Question<'_> {
     /// Once.
     fn answer(&self, agent: &Agent, known: &Knowledge) -> u8 {
-        let now = now();
+        let now = wall_clock::now();
         let chosen = self.subject.choose(&known.incidents, |it| self.wants(it, now));
         if chosen.is_empty() {
             return self.nothing(agent, known, now);
@@ -214,8 +215,4 @@ fn json(incident: &Incident) -> String {
 #[expect(clippy::print_stderr, reason = "as explain does: what is no incident goes here")]
 fn complain_json(object: &str) {
     eprintln!("{}", crate::export::terminal::escaped(object));
-}
-
-fn now() -> Micros {
-    jiff::Timestamp::now().as_microsecond()
 }

@@ -12,7 +12,7 @@ use super::{
     stats::BatchResult,
     transport::{Body, Transport, Way},
 };
-use crate::{limits, record::Signal, source::Micros};
+use crate::{limits, record::Signal, source::Micros, wall_clock};
 
 /// Delivers to one destination.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ impl<T: Transport> Exporter<T> {
         loop {
             let answer = self.exchange(line, &body).await?;
             let told = describe(&answer);
-            match retry::judge(&answer, self.is_loki, now()) {
+            match retry::judge(&answer, self.is_loki, wall_clock::now()) {
                 Verdict::Delivered { rejected, message } => {
                     self.taken(line, part, rejected, message.as_deref(), &told).await?;
                     return Ok(Outcome::Taken);
@@ -258,7 +258,7 @@ impl<T: Transport> Exporter<T> {
         }
         let all = u64::try_from(part.len()).unwrap_or(u64::MAX);
         let rejected = rejected.min(all);
-        self.stats.delivered(all - rejected, now());
+        self.stats.delivered(all - rejected, wall_clock::now());
         if rejected == 0 {
             self.stats.batch(BatchResult::Delivered);
             let seqs = part.iter().map(|record| record.seq).collect();
@@ -466,10 +466,6 @@ fn describe(answer: &Answer) -> String {
 
 fn shown(text: &str) -> &str {
     text.get(..text.floor_char_boundary(limits::SERVER_TEXT_BYTES)).unwrap_or_default()
-}
-
-fn now() -> Micros {
-    jiff::Timestamp::now().as_microsecond()
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{Cni, Config, Disk, DiskRole, View, cni, disk};
-use crate::{limits, source::Micros};
+use crate::{limits, source::Micros, wall_clock};
 
 /// What is looked at. Closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,7 +143,7 @@ impl Looks {
 
     /// Asks all that are not stuck and waits for their answers, or until the time is up.
     fn round(&mut self, timeout: Duration) {
-        let (at, deadline) = (now(), Instant::now() + timeout);
+        let (at, deadline) = (wall_clock::now(), Instant::now() + timeout);
         // A late answer counts: it is as old as its question.
         while let Ok((subject, answer)) = self.answers.try_recv() {
             self.answered(subject, answer);
@@ -207,11 +207,6 @@ impl Subject {
             Self::Cni => "cni",
         }
     }
-}
-
-fn now() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
 }
 
 #[cfg(test)]

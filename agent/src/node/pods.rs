@@ -29,8 +29,7 @@ use crate::{
     fact::{Dated, Fact, NodeObject, PodRef, PodsListed, from_api},
     limits,
     observation::text::plain,
-    redact,
-    source::Micros,
+    redact, wall_clock,
 };
 
 pub use find::{Found, find};
@@ -279,7 +278,7 @@ impl View {
     }
 
     async fn tell(&self, fact: Fact) -> Result<(), Closed> {
-        self.facts.send(Dated { at: now(), fact }).await.map_err(|_| Closed)
+        self.facts.send(Dated { at: wall_clock::now(), fact }).await.map_err(|_| Closed)
     }
 
     fn complete(&mut self) {
@@ -339,10 +338,6 @@ fn clause(error: &dyn std::error::Error) -> String {
     let text = if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") };
     let text = plain(limits::cut(&text, limits::WORD_BYTES).0);
     redact::scrub(&text, &mut redact::Counts::default()).into_owned()
-}
-
-fn now() -> Micros {
-    jiff::Timestamp::now().as_microsecond()
 }
 
 #[cfg(test)]

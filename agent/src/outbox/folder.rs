@@ -14,7 +14,7 @@ use super::{
     shadow::Shadow,
     trouble::{Trouble, guarded},
 };
-use crate::limits;
+use crate::{limits, wall_clock};
 
 const FILE: &str = "podwhy.redb";
 const RESERVE: &str = "podwhy.reserve";
@@ -107,7 +107,7 @@ fn make(path: &Path, file: fs::File, open: &Open) -> Result<Disk, Trouble> {
 /// Gives the damaged file a new name. Only the newest few are kept: a disk that damages each file
 /// must not fill up with them.
 fn set_aside(folder: &Path, path: &Path) -> io::Result<PathBuf> {
-    let stamp = jiff::Timestamp::now().as_microsecond();
+    let stamp = wall_clock::now();
     let target = folder.join(format!("{DAMAGED}{stamp}"));
     fs::rename(path, &target)?;
     let mut kept: Vec<PathBuf> = fs::read_dir(folder)?

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use super::{Question, choice, json, now, tail, unseen};
+use super::{Question, choice, json, tail, unseen};
 use crate::app::door::Knowledge;
 use crate::command::explain::{plain, standing};
 use crate::command::reach::{self, Agent};
@@ -13,6 +13,7 @@ use crate::command::{DONE, FAILED, complain, say};
 use crate::incident::{Confidence, Incident, State};
 use crate::limits::WATCH_EVERY;
 use crate::source::Micros;
+use crate::wall_clock;
 
 /// 128 + SIGINT, as shells tell it.
 const INTERRUPTED: u8 = 130;
@@ -72,7 +73,7 @@ async fn follow(agent: &Agent, question: &Question<'_>, first: Knowledge) -> u8 
     let mut known = first;
     let mut is_away = false;
     loop {
-        let (text, goes_on) = question.changes(&known, &mut told, now());
+        let (text, goes_on) = question.changes(&known, &mut told, wall_clock::now());
         if !text.is_empty() {
             let code = say(&text, DONE);
             if code != DONE {

@@ -22,8 +22,8 @@ use super::frame::{Builder, Note};
 use super::trust::Table;
 use super::{From, Request, sd};
 use crate::limits;
-use crate::source::journal::now;
 use crate::source::{Loss, LossKind, Micros};
+use crate::wall_clock;
 
 /// The hidden command under which the binary becomes the reader.
 pub const COMMAND: &str = "journal-reader";
@@ -129,7 +129,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Hands on all there is, takes in new files, pauses.
     fn look(&mut self) -> Result<(), Stop> {
-        let looked_at = now();
+        let looked_at = wall_clock::now();
         let entries = match self.take_available() {
             Ok(entries) => entries,
             Err(Failure::Stop(stop)) => return Err(stop),
@@ -164,7 +164,7 @@ impl Reader<'_> {
                 self.pace()?;
             }
             if entries.is_multiple_of(BREATH_ENTRIES) && self.talk.is_quiet_for(ALIVE_EVERY) {
-                self.talk.note(&Note::Alive { at: now(), caught_up: false })?;
+                self.talk.note(&Note::Alive { at: wall_clock::now(), caught_up: false })?;
             }
         }
         self.send()?;
@@ -216,7 +216,7 @@ impl Reader<'_> {
         let from = self.reading_from();
         // Further each time: a second, two, four …; never past what is still to be written.
         let jump: Micros = 1_000_000 << (self.failures - FAILURES_MAX).min(20);
-        let to = from.saturating_add(jump).min(now()).max(from);
+        let to = from.saturating_add(jump).min(wall_clock::now()).max(from);
         let why = format!("the journal could not be read here: {error}");
         self.lose(LossKind::Corrupt, (from, to), why)?;
         self.place = None;
@@ -228,7 +228,7 @@ impl Reader<'_> {
     fn pause_alive(&mut self, time: Duration) -> Result<(), Stop> {
         let until = Instant::now() + time;
         loop {
-            self.talk.note(&Note::Alive { at: now(), caught_up: false })?;
+            self.talk.note(&Note::Alive { at: wall_clock::now(), caught_up: false })?;
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());

@@ -8,8 +8,8 @@ use super::super::frame::{Note, Unreadable};
 use super::super::sd;
 use super::super::trust::{Fields, Verdict};
 use super::{Failure, Place, Reader};
-use crate::source::journal::now;
 use crate::source::{Loss, LossKind, Micros};
+use crate::wall_clock;
 
 /// An entry can be seen before its message can (J7); older ones never get one.
 const FRESH: Micros = 5_000_000;
@@ -109,7 +109,7 @@ impl Reader<'_> {
                 }
                 // Not there yet, or the file is being rotated: both pass (J6, J7).
                 Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::BADMSG)) => {
-                    let is_fresh = now().saturating_sub(at) < FRESH;
+                    let is_fresh = wall_clock::now().saturating_sub(at) < FRESH;
                     if is_fresh && looks > 0 {
                         looks -= 1;
                         self.transient += 1;

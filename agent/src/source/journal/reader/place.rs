@@ -12,8 +12,8 @@ use super::talk::Stop;
 use super::{FOLDERS_EVERY, Failure, Reader, UNWATCHED_EVERY, fatal};
 use crate::limits;
 use crate::source::journal::frame::Note;
-use crate::source::journal::now;
 use crate::source::{LossKind, Micros};
+use crate::wall_clock;
 
 /// Entries that are skipped backwards between two looks at the clock.
 const STEP_BACK: u32 = 4096;
@@ -88,7 +88,7 @@ impl Reader<'_> {
         let text = CString::new(cursor).unwrap_or_default();
         if self.journal.seek_cursor(&text).is_err() {
             let why = format!("the stored position is not a journal cursor: {cursor:.80}");
-            self.lose(LossKind::Vacuumed, (at, now()), why)?;
+            self.lose(LossKind::Vacuumed, (at, wall_clock::now()), why)?;
             return Ok(self.seek_time(at)?);
         }
         let is_on_entry = self.journal.next()?;
@@ -97,7 +97,7 @@ impl Reader<'_> {
         }
         let to = match is_on_entry {
             true => Micros::try_from(self.journal.realtime()?).unwrap_or(Micros::MAX),
-            false => now(),
+            false => wall_clock::now(),
         };
         self.standing = is_on_entry;
         let why = "the journal no longer holds the entry up to which it was read".to_owned();
@@ -112,7 +112,8 @@ impl Reader<'_> {
     fn seek_start(&mut self) -> Result<(), Failure> {
         let start = self.request.config.start.clone();
         let window = start.window.map(|window| Micros::try_from(window.as_micros()));
-        let since = window.map_or(0, |window| now().saturating_sub(window.unwrap_or(Micros::MAX)));
+        let since = window
+            .map_or(0, |window| wall_clock::now().saturating_sub(window.unwrap_or(Micros::MAX)));
         let boot = if start.this_boot { self.boot_began()? } else { None };
         let since = boot.unwrap_or(0).max(since).max(0);
         self.filter.apply(&mut self.journal)?;
@@ -145,7 +146,7 @@ impl Reader<'_> {
                 return Ok(None);
             }
             left -= step;
-            self.talk.note(&Note::Alive { at: now(), caught_up: false })?;
+            self.talk.note(&Note::Alive { at: wall_clock::now(), caught_up: false })?;
             if left == 0 {
                 return Ok(Some(Place::here(&mut self.journal, at)?));
             }
