@@ -80,6 +80,11 @@ fn crash_loop(seat: &Seat<'_>) -> Option<(Micros, String)> {
 /// The kubelet looks whether the back-off is over only when it syncs the pod.
 fn looks(seat: &Seat<'_>) -> String {
     match minor(seat) {
+        Some(minor) if minor >= 35 => {
+            "the kubelet (1.35 or later) comes back when it is over, or after 60 to 90 s; its \
+             crashLoopBackOff.maxContainerRestartPeriod may make 300 s less"
+                .to_owned()
+        }
         Some(minor) if minor >= 34 => {
             "the kubelet (1.34 or later) comes back when it is over, or after 60 to 90 s".to_owned()
         }

@@ -209,7 +209,7 @@ fn read_pair<'a>(facts: &mut Facts<'a>, key: &str, value: Text<'a>) {
         "networkReady" | "runtimeReady" | "nodeCondition" | "insufficientResources" => {
             facts.error = facts.error.or(some);
         }
-        "message" | "output" | "containerMessage" => facts.detail = some,
+        "message" | "output" | "containerMessage" | "kubeletVersion" => facts.detail = some,
         "pods" => {
             // Several pods name none for sure.
             let mut pods = Pods::of(value);

@@ -113,15 +113,15 @@ impl World {
                     self.api_is_reachable(at, &evidence, moments);
                 }
                 let node = &mut self.node;
+                if let Some(version) = seen.detail.as_ref().filter(|it| it.starts_with('v')) {
+                    node.kubelet_version = Some(version.clone());
+                }
                 // A start is several lines within seconds.
                 let newest = node.kubelet_started.as_ref().and_then(|it| it.at);
                 if newest.is_some_and(|newest| at.abs_diff(newest) < SAME_START) {
                     return;
                 }
                 node.kubelet_started = Some(evidence.clone());
-                if let Some(version) = seen.detail.as_ref().filter(|it| it.starts_with('v')) {
-                    node.kubelet_version = Some(version.clone());
-                }
                 MomentKind::KubeletStarted
             }
             Happening::KubeletEnded => return self.kubelet_failed(SAME_WORDS, evidence, moments),

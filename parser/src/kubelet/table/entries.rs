@@ -249,6 +249,7 @@ pub(super) const ENTRIES: &[(&str, What)] = &[
     ("Attempting to sync node with API server", What::KubeletStarting),
     ("Starting kubelet main sync loop", What::KubeletStarting),
     ("Successfully registered node", What::KubeletStarting),
+    ("Kubelet version", What::KubeletStarting),
     ("Observed a panic", What::KubeletPanic),
     ("command failed", What::KubeletFatal),
     ("Nameserver limits exceeded", What::DnsLimits),
