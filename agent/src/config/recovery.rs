@@ -36,9 +36,18 @@ pub struct Recovery {
     /// A failure opens an incident at the second attempt, or after this long.
     #[serde(with = "units::duration")]
     pub opens_after: Duration,
-    /// While open, it is told again this often.
+    /// While open, it is told again this often, waking nobody: else it expires.
     #[serde(with = "units::duration")]
     pub announce_every: Duration,
+    /// While open, somebody is reminded after this long …
+    #[serde(with = "units::duration")]
+    pub remind_first: Duration,
+    /// … after this long again …
+    #[serde(with = "units::duration")]
+    pub remind_second: Duration,
+    /// … and from then on this often.
+    #[serde(with = "units::duration")]
+    pub remind_every: Duration,
 }
 
 impl Default for Recovery {
@@ -54,6 +63,9 @@ impl Default for Recovery {
             stale_after: Duration::from_secs(3600),
             opens_after: Duration::from_secs(15),
             announce_every: Duration::from_secs(3600),
+            remind_first: Duration::from_secs(3600),
+            remind_second: Duration::from_secs(4 * 3600),
+            remind_every: Duration::from_secs(24 * 3600),
         }
     }
 }

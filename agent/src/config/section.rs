@@ -200,6 +200,13 @@ impl Diagnosis {
         if self.recovery.announce_every < Duration::from_secs(1) {
             return Err(("diagnosis.recovery.announce_every", "must be at least 1s".into()));
         }
+        if self.recovery.remind_second < self.recovery.remind_first {
+            let why = "must not be shorter than remind_first";
+            return Err(("diagnosis.recovery.remind_second", why.into()));
+        }
+        if self.recovery.remind_every < Duration::from_secs(1) {
+            return Err(("diagnosis.recovery.remind_every", "must be at least 1s".into()));
+        }
         Ok(())
     }
 }

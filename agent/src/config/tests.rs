@@ -206,3 +206,19 @@ fn the_effective_configuration_reads_back_and_shows_no_secret() {
     config.export.endpoint = None;
     assert_eq!(parse("", &effective(&config).unwrap()).unwrap(), config);
 }
+
+#[test]
+fn how_often_failures_and_incidents_are_told_can_be_chosen() {
+    let default = Config::default().diagnosis;
+    assert_eq!((default.repeats, default.window), (Repeats::Summary, Duration::from_secs(600)));
+    let text =
+        "diagnosis:\n  repeats: every\n  recovery:\n    remind_first: 30m\n    remind_every: 12h\n";
+    let chosen = load_text(text, &[]).unwrap().config.diagnosis;
+    assert_eq!(chosen.repeats, Repeats::Every);
+    assert_eq!(chosen.recovery.remind_first, Duration::from_secs(1800));
+    assert_eq!(chosen.recovery.remind_second, default.recovery.remind_second);
+    assert_eq!(chosen.recovery.remind_every, Duration::from_secs(12 * 3600));
+    let wrong = load_text("diagnosis:\n  recovery:\n    remind_second: 1m\n", &[]).unwrap_err();
+    assert!(wrong.contains("diagnosis.recovery.remind_second"), "{wrong}");
+    assert!(load_text("diagnosis:\n  repeats: never\n", &[]).is_err());
+}

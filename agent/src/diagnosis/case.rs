@@ -53,7 +53,7 @@ pub(super) struct Case {
 pub(super) struct Around {
     /// The same cause hits pods of at least two owners.
     pub(super) same_on_other_owner: Option<bool>,
-    /// Another pod passed the same step after the failure.
+    /// Another pod passed the same step while this one went on failing.
     pub(super) passed_elsewhere: Option<bool>,
     /// The evidence is older than the last success of that step for that pod.
     pub(super) is_older: Option<bool>,

@@ -62,6 +62,8 @@ pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgem
         Some(best) => known(best, &names, &mut told),
         None => unclassified(&seat, &mut told),
     }
+    let ruled_out = verdicts.iter().filter(|verdict| verdict.is_ruled_out());
+    told.ruled_out = ruled_out.map(|verdict| verdict.cause.id.clone()).collect();
     told.of_node = is_of_node(&seat, best);
     told.object = object(best, &names, &answers);
     told.alternatives = alternatives(best, &verdicts, &names, &answers);
@@ -291,6 +293,12 @@ fn contradict(
         ));
     }
     for verdict in verdicts.iter().filter(|it| it.is_ruled_out()) {
+        let passed = Signal::Is(Condition::StepPassedElsewhere);
+        if verdict.disagreed.contains(&passed)
+            && let Some(evidence) = answers.evidence(&passed)
+        {
+            told.push(format!("against {}: {}", verdict.cause.id, evidence.text));
+        }
         let plenty = Signal::Is(Condition::DiskFreePlenty);
         if verdict.disagreed.contains(&plenty)
             && let Some(evidence) = answers.evidence(&plenty)

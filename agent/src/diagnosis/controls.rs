@@ -3,11 +3,14 @@
 
 use super::{
     incident::Entry,
-    key,
+    key::{self, Family},
     root::fault::{self, Layer},
     world::{ContainerState, PodKey, PodState, World},
 };
 use crate::{limits, observation::time, source::Micros};
+
+/// The kubelet's longest pause between two attempts (diagnosis.md 4.5).
+const RETRY_LONGEST: Micros = 300_000_000;
 
 /// Names that one text lists.
 const NAMES: usize = 3;
@@ -105,6 +108,61 @@ fn of_workload(entry: &Entry, workload: &str, world: &World, told: &mut Vec<Stri
         let verb = if replicas.len() == 1 { "runs" } else { "run" };
         told.push(format!("{who} of the same owner {verb} on this node"));
     }
+}
+
+/// Another pod passed the step between the newest failure and the one before: what keeps this one
+/// from it does not keep others from it. `None` where nothing tells.
+pub(super) fn passed_elsewhere(entry: &Entry, world: &World) -> Option<bool> {
+    let from = entry.seen_before.filter(|_| entry.node_key.is_none())?;
+    let until = entry.last_seen;
+    // After a longer pause it is another time, not the same trouble.
+    if until.saturating_sub(from) > RETRY_LONGEST {
+        return None;
+    }
+    let is_in = |at: Micros| from < at && at < until;
+    let is_mine = |key: &str| entry.members.iter().any(|member| member.key == key);
+    match entry.family {
+        Family::Sandbox => Some(world.node.sandboxes.iter().any(|it| {
+            let of_host = || {
+                // Without a specification nobody knows whether it needed the pod network.
+                let spec = world.spec(&PodKey(it.pod.clone()));
+                spec.is_none_or(|spec| spec.host_network)
+            };
+            it.ok && is_in(it.at) && !is_mine(&it.pod) && !of_host()
+        })),
+        // What another owner's containers need is another matter.
+        Family::Image | Family::Config | Family::Volume => {
+            let workload = entry.workload.as_deref()?;
+            let runs = |pod: &PodState| {
+                pod.containers.values().any(|it| runs_since(it).is_some_and(is_in))
+            };
+            Some(world.pods().any(|(key, pod)| {
+                runs(pod)
+                    && !is_mine(&key.0)
+                    && key::workload(&pod.pod, world).as_deref() == Some(workload)
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// The newest pod of the same owner that came after all of its own, by name.
+pub(super) fn successor(entry: &Entry, world: &World) -> Option<String> {
+    let workload = entry.workload.as_deref()?;
+    let is_mine = |key: &str| entry.members.iter().any(|member| member.key == key);
+    let own = world.pods().filter(|(key, _)| is_mine(&key.0)).filter_map(|(_, pod)| came(pod));
+    let newest = own.max().unwrap_or(entry.first_seen);
+    let others = world.pods().filter(|(key, pod)| !is_mine(&key.0) && !pod.is_ending());
+    let later = others.filter_map(|(_, pod)| Some((came(pod).filter(|at| *at > newest)?, pod)));
+    let of_owner =
+        later.filter(|(_, pod)| key::workload(&pod.pod, world).as_deref() == Some(workload));
+    of_owner.max_by_key(|(at, _)| *at).and_then(|(_, pod)| name(pod))
+}
+
+/// When the pod came, as far as is known.
+fn came(pod: &PodState) -> Option<Micros> {
+    let sandbox = pod.sandboxes.iter().filter_map(|sandbox| sandbox.created).min();
+    pod.added.or(sandbox)
 }
 
 /// Since when the newest instance runs.

@@ -51,6 +51,10 @@ pub(super) struct Entry {
     /// Times by the lines' own clock.
     pub(super) first_seen: Micros,
     pub(super) last_seen: Micros,
+    /// The failure before the newest.
+    pub(super) seen_before: Option<Micros>,
+    /// The same cause hits pods of another owner, too.
+    pub(super) with_others: bool,
     /// By engine time.
     pub(super) began: Micros,
     pub(super) failed: Micros,
@@ -68,6 +72,8 @@ pub(super) struct Entry {
     pub(super) turns: Vec<Micros>,
     pub(super) turns_ever: u32,
     pub(super) note: Option<String>,
+    /// The pod that took the place of its own.
+    pub(super) successor: Option<String>,
     pub(super) fixed_by: Vec<String>,
     pub(super) loss: Vec<String>,
     pub(super) parent: Option<[u8; 16]>,
@@ -85,6 +91,9 @@ pub(super) struct Entry {
     pub(super) told: Option<Told>,
     pub(super) records: u64,
     pub(super) announced: Micros,
+    /// When somebody was last told news, and how often reminded since.
+    pub(super) alarmed: Micros,
+    pub(super) reminders: u32,
     /// When its next timer is due; the set's queue holds the same.
     pub(super) due: Option<Micros>,
 }
@@ -106,6 +115,8 @@ pub(super) struct Told {
     pub(super) parent: Option<[u8; 16]>,
     /// The first link of how it came.
     pub(super) root: Option<String>,
+    /// Who took its place.
+    pub(super) successor: Option<String>,
 }
 
 impl Entry {
@@ -137,6 +148,8 @@ impl Entry {
             reason: None,
             first_seen: 0,
             last_seen: 0,
+            seen_before: None,
+            with_others: false,
             began: 0,
             failed: 0,
             lines: 0,
@@ -150,6 +163,7 @@ impl Entry {
             turns: Vec::new(),
             turns_ever: 0,
             note: None,
+            successor: None,
             fixed_by: Vec::new(),
             loss: Vec::new(),
             parent: None,
@@ -162,6 +176,8 @@ impl Entry {
             told: None,
             records: 0,
             announced: 0,
+            alarmed: 0,
+            reminders: 0,
             due: None,
         }
     }
@@ -169,6 +185,22 @@ impl Entry {
     /// What it is part of: that is what is notified.
     pub(super) fn part_of(&self) -> Option<[u8; 16]> {
         self.parent.or(self.link)
+    }
+
+    /// What happens to the node is about it.
+    pub(super) fn is_of_node(&self) -> bool {
+        self.node_key.is_some() || self.family == Family::Eviction
+    }
+
+    /// Its cause, where pods of different owners having it speaks for it: not what an application
+    /// does, nor what its own specification says.
+    pub(super) fn shared_cause(&self) -> Option<&str> {
+        let cause = &self.judgement.cause;
+        let is_shared = matches!(
+            cause.class.as_str(),
+            "image" | "volume" | "sandbox" | "runtime" | "terminate" | "admission"
+        );
+        (is_shared && self.node_key.is_none()).then_some(cause.id.as_str())
     }
 
     /// Told, and not at its end.

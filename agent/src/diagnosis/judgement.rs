@@ -31,6 +31,8 @@ pub(super) struct Judgement {
     pub(super) killed_by: Option<incident::Killer>,
     /// What contradicts what.
     pub(super) contradictions: Vec<String>,
+    /// Causes whose text is there and that a signal speaks against.
+    pub(super) ruled_out: Vec<String>,
     /// When the kubelet tries again, and by which rule.
     pub(super) next_retry: Option<(Micros, String)>,
     /// What changed just before.

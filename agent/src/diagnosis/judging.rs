@@ -1,7 +1,12 @@
 //! Asks `cause` what an entry comes from, and keeps the first evidence of a cause that stays.
 
 use super::{
-    case::Case, cause, incident::Entry, incidents::Ground, judgement::Judgement, world::MomentKind,
+    case::{Around, Case},
+    cause,
+    incident::Entry,
+    incidents::Ground,
+    judgement::Judgement,
+    world::MomentKind,
 };
 use crate::{
     catalogue::Role,
@@ -25,7 +30,7 @@ pub(super) fn unknown() -> Judgement {
 }
 
 /// Judges what the entry was last told. A newer word that says less changes no cause.
-pub(super) fn judge(entry: &mut Entry, ground: Ground<'_>) {
+pub(super) fn judge(entry: &mut Entry, around: Around, ground: Ground<'_>) {
     let attempt = entry.trigger.attempt.as_ref();
     let moment = entry.trigger.moment.as_ref();
     let is_moment_newer = match (attempt, moment) {
@@ -37,7 +42,8 @@ pub(super) fn judge(entry: &mut Entry, ground: Ground<'_>) {
     let of_moment = || moment.and_then(|moment| Case::of_moment(ground.world, moment));
     let case = if is_moment_newer { of_moment().or(of_attempt) } else { of_attempt };
     let Some(mut case) = case else { return };
-    case.around.is_incomplete = (!entry.loss.is_empty()).then_some(true);
+    let is_incomplete = (!entry.loss.is_empty()).then_some(true);
+    case.around = Around { is_incomplete, ..around };
     let judged = cause::judge(ground.catalogue, ground.world, &case);
     // That nothing happened says more than that nothing is known of why.
     let is_silence = moment.is_some_and(|moment| moment.what == MomentKind::NoProgress);
@@ -64,8 +70,12 @@ fn take(entry: &mut Entry, mut judged: Judgement) {
         (is_known, is_known && judged.rank == Role::Cause)
     };
     if weight(&judged) < weight(before) || is_wordless_repeat(before, &judged) {
-        // The newest word still tells the newest times.
+        // The newest word still tells the newest times, and what speaks against the cause.
         let entry = &mut entry.judgement;
+        if judged.ruled_out.contains(&entry.cause.id) {
+            entry.cause.confidence = Confidence::Possible;
+            entry.contradictions = judged.contradictions;
+        }
         entry.next_retry = judged.next_retry.or(entry.next_retry.take());
         entry.exit_code = judged.exit_code.or(entry.exit_code);
         if judged.step.is_some() {

@@ -13,7 +13,7 @@ use super::{
     identity,
     incident::{Entry, Hit, Member},
     incidents::{Ground, Incidents},
-    key::Family,
+    key::{Family, norm},
     recovery::Ladder,
     world::PodKey,
 };
@@ -57,7 +57,8 @@ impl Incidents {
         let own = fault::of(entry);
         let mut carried = Vec::new();
         let mut found: Option<(Layer, u64)> = None;
-        for (&other, node) in &self.entries {
+        for &other in &self.of_node {
+            let Some(node) = self.entries.get(&other) else { continue };
             let Some(fault) = self.fault_of_node(node) else { continue };
             let is_same = own.as_ref().is_some_and(|own| own.key == fault.key);
             if !is_same && self.carries(entry, &fault, ground) {
@@ -222,7 +223,7 @@ impl Incidents {
             announced: now,
             ..Entry::new(Ladder::NodeMembers, entry.trigger.clone())
         };
-        let Some(node) = self.add(node) else { return };
+        let Ok(node) = self.add(node) else { return };
         self.judge(node, ground);
         for member in numbers {
             self.adopt(node, member, ground);
@@ -261,19 +262,24 @@ impl Incidents {
     }
 
     fn number_of(&self, id: [u8; 16]) -> Option<u64> {
-        self.entries.iter().find(|(_, entry)| entry.id == id).map(|(&number, _)| number)
+        self.by_id.get(&id).copied()
     }
 
     fn entry_of(&self, id: [u8; 16]) -> Option<&Entry> {
-        self.entries.values().find(|entry| entry.id == id)
+        self.entries.get(self.by_id.get(&id)?)
     }
 }
 
 impl Entry {
     /// Whose pods it is about.
-    fn owner(&self) -> Option<&str> {
+    pub(super) fn owner(&self) -> Option<&str> {
         let first = self.members.first()?;
-        self.workload.as_deref().or(first.pod.name.as_deref()).or(Some(&first.key))
+        // Lines about volumes name no namespace: then it is what replicas have in common.
+        let bare = || {
+            let name = first.pod.name.as_deref()?;
+            Some(norm::workload_of(name).unwrap_or(name))
+        };
+        self.workload.as_deref().or_else(bare).or(Some(&first.key))
     }
 
     /// A pod that the fault hits.

@@ -204,7 +204,13 @@ impl Incidents {
                 risk: None,
             }];
         }
-        let number = self.add(entry)?;
+        let number = match self.add(entry) {
+            Ok(number) => number,
+            Err(entry) => {
+                self.fold(now, *entry, ground);
+                return None;
+            }
+        };
         // Of an init container that runs, its role and its pod tell more than that.
         self.judge(number, ground);
         self.settle(number, now, ground, out);

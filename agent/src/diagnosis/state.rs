@@ -10,6 +10,7 @@ use super::{
     coverage::Blind,
     identities::Known,
     incident::Entry,
+    incidents::{Counts, Folded},
     repeats::Series,
     silence::Heard,
     world::{self, Kept},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Raised when the form of any value changes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// First byte of a key.
 mod tag {
@@ -37,6 +38,7 @@ mod tag {
     pub(super) const LISTING: u8 = b'L';
     pub(super) const NODE: u8 = b'N';
     pub(super) const BLIND: u8 = b'B';
+    pub(super) const FOLDED: u8 = b'F';
 }
 
 /// What is one value and not many.
@@ -47,7 +49,7 @@ pub(super) struct Meta {
     pub(super) network_down_at: Option<Micros>,
     pub(super) last_incident: u64,
     pub(super) kubelet_heard: Micros,
-    pub(super) folded: u64,
+    pub(super) folded: Counts,
     pub(super) heard: Heard,
 }
 
@@ -80,6 +82,9 @@ impl Diagnosis {
         });
         self.incidents.changes(&mut |number, entry| {
             sink((key(tag::INCIDENT, &number.to_be_bytes()), entry.map(encode)));
+        });
+        self.incidents.fold.changes(&mut |name, seat| {
+            sink((key(tag::FOLDED, name.as_bytes()), seat.map(encode)));
         });
         if std::mem::take(&mut self.incidents.blind_changed) {
             sink((vec![tag::BLIND], Some(encode(&self.incidents.blind))));
@@ -119,7 +124,7 @@ impl Diagnosis {
                 self.network_down_at = meta.network_down_at;
                 self.incidents.last = self.incidents.last.max(meta.last_incident);
                 self.incidents.kubelet_heard = meta.kubelet_heard;
-                self.incidents.folded = meta.folded;
+                self.incidents.fold.counts = meta.folded;
                 self.incidents.silence.heard = meta.heard;
             }
             tag::WAITING => {
@@ -151,6 +156,10 @@ impl Diagnosis {
                 let name = String::from_utf8(name.to_vec()).ok()?;
                 self.world.restore_specs(name, decode::<world::Specs>(value)?);
             }
+            tag::FOLDED => {
+                let name = String::from_utf8(name.to_vec()).ok()?;
+                self.incidents.fold.restore(name, decode::<Folded>(value)?);
+            }
             tag::BLIND => self.incidents.blind = decode::<Blind>(value)?,
             tag::LISTING => {
                 let name = String::from_utf8(name.to_vec()).ok()?;
@@ -169,7 +178,7 @@ impl Diagnosis {
             network_down_at: self.network_down_at,
             last_incident: self.incidents.last,
             kubelet_heard: self.incidents.kubelet_heard,
-            folded: self.incidents.folded,
+            folded: self.incidents.fold.counts,
             heard: self.incidents.silence.heard,
         }
     }

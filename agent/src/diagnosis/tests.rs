@@ -2,7 +2,10 @@
 
 mod collapse;
 mod incidents;
+mod life;
 mod of_node;
+mod others;
+mod overflow;
 mod probes;
 mod recordings;
 mod records;

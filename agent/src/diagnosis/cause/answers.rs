@@ -337,6 +337,14 @@ impl Answers<'_> {
                 );
                 told("sandboxes", text, self.seat.case.at)
             }
+            Condition::SameCauseOnOtherOwner => {
+                let text = "pods of another owner fail here for the same cause";
+                told("controls", text.to_owned(), self.seat.case.at)
+            }
+            Condition::StepPassedElsewhere => {
+                let text = "another pod passed this step between its two newest failures";
+                told("controls", text.to_owned(), self.seat.case.at)
+            }
             _ => None,
         }
     }

@@ -24,6 +24,9 @@ impl Entry {
         settings: &Recovery,
     ) {
         self.failed = self.failed.max(now);
+        if at > self.last_seen && self.lines + self.deaths > 0 {
+            self.seen_before = Some(self.last_seen);
+        }
         self.last_seen = self.last_seen.max(at);
         self.first_seen = self.first_seen.min(at);
         if self.opened.is_some() && (self.rung > 0 || self.state == State::Resolved) {
@@ -38,6 +41,7 @@ impl Entry {
         self.ended = None;
         self.resolved_at = None;
         self.note = None;
+        self.successor = None;
         self.fixed_by.clear();
         self.rung = 0;
         self.proof.clear();

@@ -4,6 +4,7 @@
 use super::Entry;
 use crate::{
     diagnosis::{
+        incidents::OVERFLOW,
         key::Family,
         recovery::{Recovery, TOP},
         world::World,
@@ -44,6 +45,8 @@ impl Entry {
         );
         let sign = self.members.iter().flat_map(|member| member.signs.values());
         let newest = sign.map(|sign| sign.at).max().unwrap_or(0).max(self.failed);
+        // What is folded is told by failures alone.
+        let repeats = repeats || self.node_key.as_deref() == Some(OVERFLOW);
         let word = if repeats { newest } else { newest.max(kubelet_heard) };
         word.saturating_add(time::micros(settings.stale_after))
     }

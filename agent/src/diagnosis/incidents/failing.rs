@@ -81,7 +81,7 @@ impl Incidents {
             message: &failure.message,
             trigger: Trigger { attempt: Some(attempt.clone()), moment: None },
         };
-        let number = self.fail(number, failed, ground)?;
+        let Some(number) = self.fail(number, failed, ground) else { return self.overflow_id() };
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.lines += 1;
             if entry.volume.is_none() {
@@ -187,7 +187,16 @@ impl Incidents {
         let recovery = &ground.settings.recovery;
         let when = (failure.now, failure.at);
         entry.fail(when, (&failure.key, &failure.pod), failure.container, recovery);
-        self.add(entry)
+        match self.add(entry) {
+            Ok(number) => {
+                self.unfold(failure.now, number);
+                Some(number)
+            }
+            Err(entry) => {
+                self.fold(failure.now, *entry, ground);
+                None
+            }
+        }
     }
 
     /// An instance ended. Returns true where that is a failure.
@@ -272,13 +281,13 @@ impl Incidents {
         ground: Ground<'_>,
         out: &mut Output,
     ) {
-        let known = self
-            .entries
-            .iter()
-            .rev()
-            .find(|(_, entry)| entry.node_key.as_deref() == Some(node_key) && entry.can_fail())
-            .map(|(&number, _)| number)
-            .or_else(|| self.taken_over(node_key));
+        let is_it = |number: &&u64| {
+            self.entries
+                .get(*number)
+                .is_some_and(|it| it.node_key.as_deref() == Some(node_key) && it.can_fail())
+        };
+        let known = self.of_node.iter().rev().find(is_it).copied();
+        let known = known.or_else(|| self.taken_over(node_key));
         let empty = PodKey(String::new());
         let mut failed = self.of_moment(now, (&empty, moment), Family::Node, ground);
         failed.node_key = Some(node_key.to_owned());

@@ -17,6 +17,7 @@ use crate::{
             moment::{Moment, MomentKind},
         },
     },
+    incident::State,
     source::Micros,
 };
 
@@ -33,6 +34,7 @@ impl Incidents {
             Some(key) => {
                 self.name_again(key, ground);
                 self.watch(key, ground.world);
+                self.heal_folded(now, key, moment, ground);
                 self.of_pod(now, key, moment, ground, out);
             }
             None => self.of_node(now, moment, ground, out),
@@ -92,6 +94,9 @@ impl Incidents {
                     word(self, Family::Admission, ["Admission", ""]);
                 }
                 return;
+            }
+            MomentKind::PodAdded | MomentKind::SandboxCreated => {
+                self.succeeded(now, key, ground, out);
             }
             _ => {}
         }
@@ -159,10 +164,8 @@ impl Incidents {
                 entry.sign(Some((key, None)), Sign::AllStarted, &proven);
             }
         });
-        for entry in self.entries.values_mut() {
-            if entry.node_key.is_none() && entry.family != Family::Eviction {
-                continue;
-            }
+        for number in &self.of_node {
+            let Some(entry) = self.entries.get_mut(number) else { continue };
             match moment.what {
                 MomentKind::ContainerStarted { .. } => {
                     entry.sign(None, Sign::AnyStarted, &proven);
@@ -235,10 +238,31 @@ impl Incidents {
                     member.gone = true;
                 }
                 entry.note = Some(format!("pod {name} of the same owner runs in its place"));
+                entry.successor = Some(name.clone());
                 self.changed.insert(number);
             }
         }
     }
+    /// A pod that came after all others of its owner were gone takes their place.
+    fn succeeded(&mut self, now: Micros, key: &PodKey, ground: Ground<'_>, out: &mut Output) {
+        if self.by_workload.is_empty() {
+            return;
+        }
+        let Some(pod) = ground.world.pod(key).map(|known| &known.pod) else { return };
+        let Some(workload) = crate::diagnosis::key::workload(pod, ground.world) else { return };
+        let numbers: Vec<u64> =
+            self.by_workload.get(&workload).into_iter().flatten().copied().collect();
+        for number in numbers {
+            let is_waiting = self
+                .entries
+                .get(&number)
+                .is_some_and(|entry| entry.state == State::Superseded && entry.successor.is_none());
+            if is_waiting {
+                self.settle(number, now, ground, out);
+            }
+        }
+    }
+
     fn each_of(&mut self, key: &PodKey, mut change: impl FnMut(&mut Entry)) {
         for number in self.by_pod.get(&key.0).into_iter().flatten() {
             if let Some(entry) = self.entries.get_mut(number) {
@@ -256,9 +280,10 @@ impl Incidents {
     }
 
     fn resettle_node(&mut self, now: Micros, ground: Ground<'_>, out: &mut Output) {
-        self.resettle_all(now, ground, out, |entry| {
-            entry.node_key.is_some() || entry.family == Family::Eviction
-        });
+        let numbers: Vec<u64> = self.of_node.iter().copied().collect();
+        for number in numbers {
+            self.settle(number, now, ground, out);
+        }
     }
 
     fn resettle_all(

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Ground, Incidents, asked,
+    Ground, Incidents, OVERFLOW, asked,
     telling::{fixed_by, tell},
 };
 use crate::{
     catalogue,
     diagnosis::{
-        Output,
+        Output, controls,
         incident::{Entry, Member},
         judging,
         key::Family,
-        recovery::TOP,
+        recovery::{Ladder, TOP},
         root::fault,
         silence,
     },
@@ -65,69 +65,26 @@ impl Incidents {
         }
         entry.coverage = entry.covered(&self.blind, now);
         let mut dues: Vec<Micros> = climb_due.into_iter().collect();
-        if entry.opened.is_none() {
-            let is_gone = entry.members.iter().all(|member| member.gone || member.key.is_empty());
-            let has_pods = entry.node_key.is_none();
-            let is_over =
-                entry.is_healed() || (is_gone && has_pods) || went_with_eviction(entry, ground);
-            // What counts only when it is told again is remembered until then, healed or not.
-            let counts_until = entry.counts_until();
-            if counts_until.map_or(is_over, |until| until <= now) {
+        if entry.opened.is_none() && !entry.opens(is_shadowed, now, (ground, &mut dues)) {
+            self.remove(number);
+            return;
+        }
+        if entry.opened.is_some() {
+            if !entry.lives(now, heard, (ground, &mut dues)) {
                 self.remove(number);
                 return;
             }
-            dues.extend(counts_until);
-            if is_over {
-                // Not before it is told again.
-            } else if is_shadowed || !can_open(entry) {
-                // It waits for a better judgement, and is forgotten with the silent ones.
-                dues.push(now.saturating_add(time::micros(settings.stale_after)));
-                if now.saturating_sub(entry.failed) >= time::micros(settings.stale_after) {
-                    self.remove(number);
-                    return;
-                }
-            } else {
-                let opens = entry.opens_at(settings, ground.world);
-                if opens <= now {
-                    entry.opened = Some(now);
-                } else if opens < Micros::MAX {
-                    dues.push(opens);
-                }
-            }
-        }
-        if entry.opened.is_some() {
-            let was_resolved = entry.state == State::Resolved;
-            entry.advance(now, settings, heard);
-            if entry.state == State::Resolved && !was_resolved {
-                entry.fixed_by = fixed_by(entry, ground);
-            }
-            let is_heard_of = entry.is_live() && entry.state != State::Stale;
-            if is_heard_of {
-                // One that flaps in silence waits for the end of its window, not for the next moment.
-                dues.push(entry.silent_at(settings, heard));
-            }
-            let flap_end = entry.failed.saturating_add(time::micros(settings.flap_window));
-            if entry.state == State::Flapping && flap_end > now {
-                dues.push(flap_end);
-            }
-            if let Some(ended) = entry.ended {
-                let forget = ended.saturating_add(time::micros(settings.flap_window));
-                if forget <= now {
-                    self.remove(number);
-                    return;
-                }
-                dues.push(forget);
-            }
             tell(entry, now, ground, out);
-            if is_heard_of {
+            if entry.is_live() && entry.state != State::Stale {
                 dues.push(entry.announced.saturating_add(time::micros(settings.announce_every)));
+                dues.extend(entry.reminder_at(settings));
             }
             self.expect(number, now);
         }
         self.set_due(number, dues.into_iter().filter(|due| *due > now).min());
     }
 
-    fn set_due(&mut self, number: u64, due: Option<Micros>) {
+    pub(super) fn set_due(&mut self, number: u64, due: Option<Micros>) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         if let Some(before) = entry.due {
             self.dues.remove(&(before, number));
@@ -186,23 +143,104 @@ impl Incidents {
     /// It only follows from something else that the same pod waits for, which is told.
     fn is_shadowed(&self, number: u64) -> bool {
         let Some(entry) = self.entries.get(&number) else { return false };
-        entry.judgement.rank == catalogue::Role::Symptom
-            && self.entries.iter().any(|(other, it)| {
+        if entry.judgement.rank != catalogue::Role::Symptom {
+            return false;
+        }
+        let is_told = |other: &u64| {
+            self.entries.get(other).is_some_and(|it| {
                 *other != number
                     && it.is_live()
                     && it.judgement.rank == catalogue::Role::Cause
-                    && it
-                        .members
-                        .iter()
-                        .any(|member| entry.members.iter().any(|my| my.key == member.key))
+                    && it.node_key.is_some() == entry.node_key.is_some()
             })
+        };
+        entry.members.iter().any(|member| match self.by_pod.get(&member.key) {
+            Some(numbers) => numbers.iter().any(is_told),
+            None => member.key.is_empty() && self.of_node.iter().any(is_told),
+        })
     }
 }
+
+impl Entry {
+    /// Whether it is worth an incident by now. False: it healed before it was told, and is forgotten.
+    fn opens(
+        &mut self,
+        is_shadowed: bool,
+        now: Micros,
+        (ground, dues): (Ground<'_>, &mut Vec<Micros>),
+    ) -> bool {
+        let settings = &ground.settings.recovery;
+        let is_gone = self.members.iter().all(|member| member.gone || member.key.is_empty());
+        let has_pods = self.node_key.is_none();
+        let is_over =
+            self.is_healed() || (is_gone && has_pods) || went_with_eviction(self, ground);
+        // What counts only when it is told again is remembered until then, healed or not.
+        let counts_until = self.counts_until();
+        if counts_until.map_or(is_over, |until| until <= now) {
+            return false;
+        }
+        dues.extend(counts_until);
+        if is_over {
+            // Not before it is told again.
+            return true;
+        }
+        if is_shadowed || !can_open(self) {
+            // It waits for a better judgement, and is forgotten with the silent ones.
+            dues.push(now.saturating_add(time::micros(settings.stale_after)));
+            return now.saturating_sub(self.failed) < time::micros(settings.stale_after);
+        }
+        let opens = self.opens_at(settings, ground.world);
+        if opens <= now {
+            self.opened = Some(now);
+        } else if opens < Micros::MAX {
+            dues.push(opens);
+        }
+        true
+    }
+
+    /// Its state by now, and when that is due to change. False: it ended long ago, and is forgotten.
+    fn lives(
+        &mut self,
+        now: Micros,
+        heard: Micros,
+        (ground, dues): (Ground<'_>, &mut Vec<Micros>),
+    ) -> bool {
+        let settings = &ground.settings.recovery;
+        let was_resolved = self.state == State::Resolved;
+        self.advance(now, settings, heard);
+        if self.state == State::Resolved && !was_resolved {
+            self.fixed_by = fixed_by(self, ground);
+        }
+        let is_gone = self.members.iter().all(|member| member.gone);
+        if self.state == State::Superseded && is_gone && self.successor.is_none() {
+            self.successor = controls::successor(self, ground.world);
+            if let Some(name) = &self.successor {
+                let note = self.note.take().map(|note| format!("{note}; ")).unwrap_or_default();
+                self.note = Some(format!("{note}pod {name} of the same owner took its place"));
+            }
+        }
+        if self.is_live() && self.state != State::Stale {
+            // One that flaps in silence waits for the end of its window, not for the next moment.
+            dues.push(self.silent_at(settings, heard));
+        }
+        let flap_end = self.failed.saturating_add(time::micros(settings.flap_window));
+        if self.state == State::Flapping && flap_end > now {
+            dues.push(flap_end);
+        }
+        let Some(ended) = self.ended else { return true };
+        let forget = ended.saturating_add(time::micros(settings.flap_window));
+        dues.push(forget);
+        forget > now
+    }
+}
+
+/// Words about the node that are told although nobody knows why it is so.
+const TOLD_WITHOUT_CAUSE: [&str; 3] = [silence::KUBELET, OVERFLOW, "paused"];
 
 /// It may be told at all: not a wrapper, not a symptom of something that is told anyway, not what is
 /// explained only when asked.
 pub(in crate::diagnosis) fn can_open(entry: &Entry) -> bool {
-    let is_told = entry.node_key.as_deref().is_none_or(|key| key == silence::KUBELET)
+    let is_told = entry.node_key.as_deref().is_none_or(|key| TOLD_WITHOUT_CAUSE.contains(&key))
         || fault::is_promoted(entry);
     entry.judgement.rank != catalogue::Role::Benign
         && (is_told || entry.judgement.cause.id != judging::UNCLASSIFIED)
@@ -225,3 +263,12 @@ fn went_with_eviction(entry: &Entry, ground: Ground<'_>) -> bool {
 
 /// A pod that is evicted ends within its grace period.
 const EVICTION: Micros = 120_000_000;
+
+/// The ladder of what is found by its key, not by its cause.
+pub(super) fn ladder_of(node_key: Option<&str>) -> Option<Ladder> {
+    match node_key? {
+        silence::KUBELET | "paused" => Some(Ladder::NodeRuntime),
+        OVERFLOW => Some(Ladder::NodeMembers),
+        _ => None,
+    }
+}

@@ -6,13 +6,15 @@ use crate::{
     diagnosis::{
         Output, build, changes,
         incident::{Entry, Member, Told},
+        recovery::Recovery,
     },
     incident::State,
     observation::time,
     source::Micros,
 };
 
-/// One record for each change, one an hour while it lasts; the view with each.
+/// One record for each change, one an hour while it lasts, a reminder now and then; the view with
+/// each.
 pub(super) fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut Output) {
     let settings = &ground.settings.recovery;
     let is_flapping = entry.state == State::Flapping;
@@ -23,12 +25,14 @@ pub(super) fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut
         cause: if is_flapping { String::new() } else { entry.judgement.cause.id.clone() },
         parent: entry.part_of(),
         root: entry.chain.first().cloned(),
+        successor: entry.successor.clone(),
     };
     let every = time::micros(settings.announce_every);
     let is_due = entry.is_live()
         && entry.state != State::Stale
         && now.saturating_sub(entry.announced) >= every;
-    if entry.told.as_ref() == Some(&said) && !is_due {
+    let is_reminder = entry.reminder_at(settings).is_some_and(|at| at <= now);
+    if entry.told.as_ref() == Some(&said) && !is_due && !is_reminder {
         return;
     }
     let is_news = entry.told.as_ref().is_none_or(|told| {
@@ -47,7 +51,7 @@ pub(super) fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut
         id: entry.id,
         turn: entry.records,
         at: now,
-        notify: is_news,
+        notify: is_news || is_reminder,
         expires,
         message: entry.trigger.message(),
         attempt: entry.trigger.attempt.as_ref(),
@@ -57,9 +61,35 @@ pub(super) fn tell(entry: &mut Entry, now: Micros, ground: Ground<'_>, out: &mut
     });
     out.records.push(record);
     out.incidents.push(view);
+    if is_news {
+        entry.alarmed = now;
+        entry.reminders = 0;
+    } else if is_reminder {
+        entry.reminders = entry.reminders.saturating_add(1);
+    }
     entry.told = Some(said);
     entry.records += 1;
     entry.announced = now;
+}
+
+impl Entry {
+    /// When somebody is to be reminded of it (diagnosis.md 4.3), counted from the newest news; `None`
+    /// for what is not open, or is part of something else that is told.
+    pub(super) fn reminder_at(&self, settings: &Recovery) -> Option<Micros> {
+        if self.state != State::Open || self.part_of().is_some() || self.told.is_none() {
+            return None;
+        }
+        let after = match self.reminders {
+            0 => time::micros(settings.remind_first),
+            1 => time::micros(settings.remind_second),
+            more => {
+                let every = time::micros(settings.remind_every);
+                let second = time::micros(settings.remind_second);
+                second.saturating_add(every.saturating_mul(Micros::from(more) - 1))
+            }
+        };
+        Some(self.alarmed.saturating_add(after))
+    }
 }
 
 /// What differs between the last failing and the first good attempt.

@@ -52,8 +52,8 @@ impl Incidents {
         if entry.node_key.is_some() {
             let is_known = entry.judgement.cause.id != judging::UNCLASSIFIED;
             return self
-                .entries
-                .keys()
+                .of_node
+                .iter()
                 .find(|other| {
                     live(other).is_some_and(|it| {
                         is_known

@@ -32,6 +32,11 @@ const NETWORK_NAMES: [&str; 14] = [
     "weave-net",
 ];
 
+/// Pods carry this layer at all.
+pub(super) const fn can_carry(layer: Layer) -> bool {
+    matches!(layer, Layer::Network | Layer::Addresses | Layer::Storage)
+}
+
 /// The pod carries this layer.
 pub(super) fn carries(world: &World, key: &PodKey, layer: Layer) -> bool {
     let folders: &[&str] = match layer {

@@ -67,8 +67,8 @@ impl Incidents {
                 && entry.can_fail()
                 && fault::of(entry).is_some_and(|fault| fault.key == key)
         };
-        let number = self.entries.iter().rev().find(|(_, entry)| is_it(entry))?.0;
-        let number = *number;
+        let is_it = |number: &&u64| self.entries.get(*number).is_some_and(|entry| is_it(entry));
+        let number = *self.of_node.iter().rev().find(is_it)?;
         let entry = self.entries.get_mut(&number)?;
         entry.node_key = Some(node_key.to_owned());
         Some(number)
@@ -83,6 +83,7 @@ impl Incidents {
             return;
         }
         self.silence.forget(&full);
+        self.fold.rename(&full, key);
         let Some(numbers) = self.by_pod.remove(&full) else { return };
         for number in &numbers {
             let Some(entry) = self.entries.get_mut(number) else { continue };

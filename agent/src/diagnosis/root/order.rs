@@ -2,7 +2,7 @@
 //! order among faults; who is a member of one is `root`'s.
 
 use super::{
-    LATER, chain,
+    LATER, agent, chain,
     fault::{self, Fault, Layer},
 };
 use crate::{
@@ -66,6 +66,9 @@ impl Incidents {
 
     /// The pod that carries the layer, and fails for a reason of its own.
     fn agent_of(&self, node: &Entry, fault: &Fault, ground: Ground<'_>) -> Option<u64> {
+        if !agent::can_carry(fault.layer) {
+            return None;
+        }
         self.entries
             .iter()
             .filter(|(_, entry)| entry.node_key.is_none() && entry.is_live() && entry.rung == 0)
@@ -79,7 +82,8 @@ impl Incidents {
     /// names is the older one.
     fn root_of(&self, number: u64, node: &Entry, own: &Fault) -> Option<[u8; 16]> {
         let mut best: Option<(Layer, Micros, u64)> = None;
-        for (&other, entry) in self.entries.iter().filter(|(other, _)| **other != number) {
+        for &other in self.of_node.iter().filter(|other| **other != number) {
+            let Some(entry) = self.entries.get(&other) else { continue };
             let Some(fault) = self.fault_of_node(entry) else { continue };
             let is_twin = fault.key == own.key && other < number;
             let leads = fault::explains(fault.layer, own.layer)

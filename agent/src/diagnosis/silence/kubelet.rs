@@ -29,11 +29,12 @@ impl Incidents {
         if seen.writer.component != WriterComponent::Kubelet {
             return;
         }
-        let silent = self
-            .entries
-            .iter()
-            .find(|(_, entry)| entry.node_key.as_deref() == Some(KUBELET) && entry.is_live());
-        let Some((&number, _)) = silent else { return };
+        let is_silent = |number: &&u64| {
+            self.entries
+                .get(*number)
+                .is_some_and(|it| it.node_key.as_deref() == Some(KUBELET) && it.is_live())
+        };
+        let Some(&number) = self.of_node.iter().find(is_silent) else { return };
         let text = quote(&quote::line(seen));
         let Some(entry) = self.entries.get_mut(&number) else { return };
         // One that failed writes before it fails again, too: only its work shows that it runs.
@@ -147,7 +148,7 @@ impl Incidents {
             command: Some("systemctl status kubelet --no-pager".to_owned()),
             risk: None,
         }];
-        if let Some(number) = self.add(entry) {
+        if let Ok(number) = self.add(entry) {
             self.settle(number, now, ground, out);
         }
     }

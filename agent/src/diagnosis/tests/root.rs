@@ -11,11 +11,11 @@ const NO_NETWORK: &str = "network is not ready: container runtime network not re
      plugin not initialized";
 
 /// The uid of the pod of that number.
-fn uid(number: u32) -> String {
+pub(super) fn uid(number: u32) -> String {
     format!("0b7c7a43-5f0e-4a8c-9a0f-{number:012x}")
 }
 
-fn id_of(number: u32) -> String {
+pub(super) fn id_of(number: u32) -> String {
     format!("{number:064x}")
 }
 
@@ -66,7 +66,7 @@ impl Story {
     }
 
     /// A pod as the API has it, whose container runs since then.
-    fn runs(&mut self, pod: &str, number: u32, since: Micros, host_network: bool) {
+    pub(super) fn runs(&mut self, pod: &str, number: u32, since: Micros, host_network: bool) {
         let (space, name) = pod.split_once('/').unwrap();
         let container = fact::Container {
             name: "app".to_owned(),
@@ -93,7 +93,7 @@ impl Story {
     }
 
     /// A kubelet that goes on writes something now and then.
-    fn goes_on(&mut self, from: i64, to: i64) {
+    pub(super) fn goes_on(&mut self, from: i64, to: i64) {
         for millis in (from..to).step_by(40_000) {
             self.network_is_ready(millis);
             self.0.tick(millis + 39_000);
@@ -108,14 +108,14 @@ impl Story {
         self.now().into_iter().filter(|it| it.scope == Scope::Node).collect()
     }
 
-    fn only_node(&self) -> Incident {
+    pub(super) fn only_node(&self) -> Incident {
         let mut all = self.node();
         all.retain(|it| it.parent.is_none());
         assert_eq!(all.len(), 1, "one root: {all:#?}");
         all.remove(0)
     }
 
-    fn of_pod(&self, name: &str) -> Vec<Incident> {
+    pub(super) fn of_pod(&self, name: &str) -> Vec<Incident> {
         let is_it = |it: &Incident| {
             it.scope != Scope::Node && it.pods.iter().any(|pod| pod.name.as_deref() == Some(name))
         };
@@ -123,7 +123,7 @@ impl Story {
     }
 
     /// Which pods and nodes woke somebody, by the incident's id.
-    fn notified(&self) -> Vec<String> {
+    pub(super) fn notified(&self) -> Vec<String> {
         let records = self.0.of_incidents.iter();
         records
             .filter(|record| record.attribute(names::INCIDENT_NOTIFY) == Some(&Value::Bool(true)))
@@ -138,7 +138,7 @@ fn hit() -> Vec<(String, u32)> {
 }
 
 /// Registry DNS fails, so the network's agent cannot pull its image, so no pod has a network.
-fn broken() -> Story {
+pub(super) fn broken() -> Story {
     let mut story = Story::new();
     for number in 0..3 {
         story.runs(&format!("shop/old-{number}"), 10 + number, START - 3_600_000_000, false);
@@ -228,6 +228,25 @@ fn m1_a_pod_with_a_cause_of_its_own_is_no_member() {
     assert_eq!((own.parent.as_ref(), own.cause.id.as_str()), (None, "image_not_found"));
     assert_eq!(story.only_node().pod_count, 14);
     assert!(story.notified().contains(&own.id));
+}
+
+#[test]
+fn m1_a_member_whose_cause_is_another_now_leaves() {
+    let mut story = broken();
+    let (pod, number) = hit().remove(0);
+    assert!(story.of_pod("app-0-0")[0].parent.is_some());
+    let error = "failed to \"CreatePodSandbox\" for \"app-0-0_shop\" with CreatePodSandboxError: \
+         \"rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for \\\"gvisor\\\" is configured\"";
+    story.fails(40_000, &pod, number, error);
+    story.fails(55_000, &pod, number, error);
+    let own = &story.of_pod("app-0-0")[0];
+    assert_eq!(own.parent, None, "{own:#?}");
+    assert!(story.notified().contains(&own.id), "it is told by itself now");
+    let root = story.only_node();
+    assert_eq!(
+        (root.pod_count, root.chain.last().unwrap().as_str()),
+        (13, "13 pods have no sandbox")
+    );
 }
 
 #[test]

@@ -118,3 +118,45 @@ fn m6_a_healthy_kubelet_with_nothing_to_say_is_not_blamed() {
     story.0.tick(3_000_000);
     assert!(story.node().is_empty());
 }
+
+fn paused(story: &mut Story, millis: i64, why: &str) {
+    let text = format!("kubelet.go:2451] \"Skipping pod synchronization\" err={why:?}");
+    story.0.kubelet(millis, 'E', &text);
+}
+
+#[test]
+fn r95_a_paused_sync_loop_is_told_whatever_the_reason() {
+    let mut story = Story::new();
+    for turn in 0..6 {
+        paused(&mut story, turn * 5_000, "the moon is in the wrong house");
+    }
+    story.0.tick(40_000);
+    let told = story.node();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!((told[0].cause.id.as_str(), told[0].state), ("unclassified", State::Open));
+    assert!(told[0].cause.title.contains("the moon is in the wrong house"), "{told:#?}");
+    // Only a container that starts after it proves that pods are synced again.
+    story.0.tick(600_000);
+    assert_eq!(story.node()[0].rung, 0);
+    story.sandbox(610_000, "shop/web-0", 1);
+    story.starts(611_000, 1, "app");
+    goes_on(&mut story, 680_000);
+    story.0.tick(681_000);
+    assert_eq!(story.node()[0].state, State::Resolved, "{:#?}", story.node());
+}
+
+#[test]
+fn r95_an_old_pleg_is_told_with_its_age() {
+    let mut story = Story::new();
+    for turn in 0..6 {
+        let why = format!(
+            "[PLEG is not healthy: pleg was last seen active 3m{turn}s ago; threshold is 3m0s]"
+        );
+        paused(&mut story, turn * 5_000, &why);
+    }
+    story.0.tick(40_000);
+    let told = story.node();
+    let root = told.iter().find(|it| it.parent.is_none()).unwrap();
+    assert_eq!(root.cause.id, "node_pleg_unhealthy", "{told:#?}");
+    assert!(root.evidence.iter().any(|it| it.text.contains("last seen active 3m")), "{root:#?}");
+}
