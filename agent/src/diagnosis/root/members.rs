@@ -67,7 +67,7 @@ impl Incidents {
                 && entry.can_fail()
                 && fault::of(entry).is_some_and(|fault| fault.key == key)
         };
-        let is_it = |number: &&u64| self.entries.get(*number).is_some_and(|entry| is_it(entry));
+        let is_it = |number: &&u64| self.entries.get(*number).is_some_and(&is_it);
         let number = *self.of_node.iter().rev().find(is_it)?;
         let entry = self.entries.get_mut(&number)?;
         entry.node_key = Some(node_key.to_owned());
