@@ -172,8 +172,7 @@ impl Entry {
         let settings = &ground.settings.recovery;
         let is_gone = self.members.iter().all(|member| member.gone || member.key.is_empty());
         let has_pods = self.node_key.is_none();
-        let is_over =
-            self.is_healed() || (is_gone && has_pods) || went_with_eviction(self, ground);
+        let is_over = self.is_healed() || (is_gone && has_pods) || went_with_eviction(self, ground);
         // What counts only when it is told again is remembered until then, healed or not.
         let counts_until = self.counts_until();
         if counts_until.map_or(is_over, |until| until <= now) {
