@@ -174,6 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn o3_over_grpc_an_export_of_nothing_tells_who_refuses() {
+        for (code, expected) in [
+            (0, Status::Ok),
+            (7, Status::Failed),
+            (12, Status::Failed),
+            (16, Status::Failed),
+            (13, Status::Degraded),
+            (14, Status::Degraded),
+        ] {
+            let reached = Reached { answer: Said::Grpc(code), date: None };
+            let finding = judged("traces endpoint", "http://store (grpc)", &reached);
+            assert_eq!(finding.status, expected, "{code}");
+            assert!(finding.what.contains(export::retry::grpc_name(code)), "{}", finding.what);
+        }
+    }
+
+    #[test]
     fn a_clock_is_compared_with_the_endpoints() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let theirs = Some("Sun, 22 Nov 2026 10:00:00 GMT");

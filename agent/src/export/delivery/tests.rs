@@ -467,6 +467,33 @@ async fn a_record_committed_while_idle_leaves_within_milliseconds() {
     assert!(took <= Duration::from_millis(10), "{took:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_piled_up_is_sent_at_a_bounded_rate_and_what_comes_alone_at_once() {
+    let shared = Shared::default();
+    let text = "x".repeat(500);
+    (1..=3000).for_each(|seq| shared.add(seq, 1, &text));
+    let bytes: usize = shared.world().records.values().map(|record| record.bytes.len()).sum();
+    let config = Config { drain_rate: Some(100_000), ..Config::default() };
+    let then = Instant::now();
+    run(&shared, config.clone(), |_, _| http(200)).await;
+    let gaps = shared.gaps();
+    assert_eq!(gaps.len(), 2, "three batches");
+    let expected = bytes as f64 / 3000.0 * 1024.0 / 100_000.0;
+    assert!(gaps.iter().all(|gap| (gap - expected).abs() < 0.1), "{gaps:?}");
+    assert!(then.elapsed().as_secs_f64() > 1.9 * expected);
+
+    let shared = Shared::default();
+    shared.add(1, 1, &text);
+    let then = Instant::now();
+    run(&shared, config, |_, _| http(200)).await;
+    assert!(then.elapsed() < Duration::from_secs(1), "nothing is before it");
+    assert_eq!(
+        Pace { rate: None, free_at: then }.wait(usize::MAX, then),
+        Duration::ZERO,
+        "without a rate nothing waits"
+    );
+}
+
 /// Runs an exporter that is told to end at once with some time left; how long it took, and whether
 /// it says that it delivered all.
 async fn ends_with(
