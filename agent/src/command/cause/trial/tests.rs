@@ -25,7 +25,7 @@ fn signals(cause: &Cause) -> BTreeSet<Signal> {
 }
 
 /// No example shows these yet. The list only gets shorter.
-const OPEN: [&str; 12] = [
+const OPEN: [&str; 11] = [
     "@kill=preemption",
     "@kill=shutdown",
     "@pod.sandbox=ready",
@@ -37,7 +37,6 @@ const OPEN: [&str; 12] = [
     "@cni.plugin=missing",
     "@cni.leases_free=0",
     "@same_cause_on_other_owner",
-    "@step_passed_elsewhere",
 ];
 
 /// A signal that nobody collects would make its causes "possible" for ever.
