@@ -70,9 +70,11 @@ fn take(entry: &mut Entry, mut judged: Judgement) {
         (is_known, is_known && judged.rank == Role::Cause)
     };
     if weight(&judged) < weight(before) || is_wordless_repeat(before, &judged) {
-        // The newest word still tells the newest times, and what speaks against the cause.
+        // The newest word still tells the newest times, and what speaks against the cause; not
+        // against one that was proven when it failed: the disk that has room now was full then.
         let entry = &mut entry.judgement;
-        if judged.ruled_out.contains(&entry.cause.id) {
+        let is_proven = entry.cause.confidence == Confidence::Certain;
+        if !is_proven && judged.ruled_out.contains(&entry.cause.id) {
             entry.cause.confidence = Confidence::Possible;
             entry.contradictions = judged.contradictions;
         }
