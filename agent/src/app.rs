@@ -110,11 +110,14 @@ async fn live(
 ) -> anyhow::Result<()> {
     let identity = Identity { node: node_name(config), cluster: config.cluster_name.clone() };
     let destinations = destinations(config, environment)?;
-    let Some(outbox) = open_outbox(&config.state, signals).await? else { return Ok(()) };
+    let Some(opened) = open_outbox(&config.state, signals).await? else { return Ok(()) };
     let notices = Notices::default();
-    let mut core = Core::new(outbox, settings(config, &identity), Arc::clone(&notices.logs));
+    let mut core = Core::new(opened.outbox, settings(config, &identity), Arc::clone(&notices.logs));
     core.set_catalogue(causes);
     notices.prepare(&mut core, &destinations);
+    if let Some(loss) = opened.start.loss() {
+        core.lost(loss);
+    }
     let from = core.outbox().position(journal::SOURCE);
 
     let (feeds, feeds_in) = mpsc::channel(limits::FEED_QUEUE);

@@ -6,6 +6,7 @@ use crate::{fact::Role, source::Micros};
 
 /// One incident, as of one change.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Incident {
     /// 32 hex digits: SHA-256 over node, key and first failure (design 7).
     pub id: String,
@@ -141,6 +142,7 @@ pub enum State {
 
 /// A cause as it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Cause {
     /// Of the catalogue, or `unclassified`.
     pub id: String,
@@ -185,6 +187,7 @@ pub enum Confidence {
 
 /// A pod that is hit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Pod {
     /// Namespace
     pub namespace: Option<String>,
@@ -200,6 +203,7 @@ pub struct Pod {
 
 /// A fact with its source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Evidence {
     /// `kubelet`, `containerd`, `kernel`, `last_words`, `disk`, `cni`, `cgroup`, `pod`, …
     pub source: String,
@@ -216,6 +220,7 @@ pub struct Evidence {
 
 /// A step to take.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Next {
     /// What to do.
     #[serde(rename = "do")]
@@ -228,6 +233,7 @@ pub struct Next {
 
 /// Who sent the signal (M3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Killer {
     /// Closed list.
     pub who: Who,

@@ -27,7 +27,7 @@ use crate::{
     wall_clock,
 };
 use commit::Each;
-pub use commit::{Change, Commit, Committed, Dropped, Entry, Start, Stats, Stored};
+pub use commit::{Change, Commit, Committed, Dropped, Entry, Start, Stats, Stored, loss};
 use disk::{Disk, Write};
 use folder::Opener;
 use memory::Overlay;
@@ -438,6 +438,9 @@ impl Outbox {
             ),
             Trouble::InUse => format!("another process has the outbox in {folder} open"),
             Trouble::Damaged(what) => format!("the outbox in {folder} is damaged: {what}"),
+            Trouble::Foreign { found, ours } => {
+                format!("the outbox in {folder} has form {found}, this release reads form {ours}")
+            }
             Trouble::Unavailable(what) => format!(
                 "the state folder {folder} does not work: {what}; records are kept in memory until it does"
             ),

@@ -95,10 +95,24 @@ impl Setup {
 
     /// The same in a mount namespace of its own, after `script` has run there.
     pub fn start_after(&self, script: &str) -> Agent {
+        self.start_in(&["--mount", "--propagation", "private"], script)
+    }
+
+    /// The same in these namespaces of its own.
+    pub fn start_in(&self, namespaces: &[&str], script: &str) -> Agent {
         let mut command = Command::new("unshare");
         // `exec` keeps the process id, so the agent can be ended by it.
         let script = format!("{script} && exec \"$0\" \"$@\"");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
+        command.args(namespaces).args(["sh", "-c", &script]);
+        command.arg(env!("CARGO_BIN_EXE_podwhy"));
+        self.spawn(command)
+    }
+
+    /// As somebody who is not root.
+    pub fn start_as(&self, uid: u32) -> Agent {
+        let id = uid.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
         command.arg(env!("CARGO_BIN_EXE_podwhy"));
         self.spawn(command)
     }

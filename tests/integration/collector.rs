@@ -203,6 +203,14 @@ impl Collector {
             .collect()
     }
 
+    /// Whether this text has arrived anywhere: much cheaper than to read all of it.
+    pub fn mentions(&self, text: &str) -> bool {
+        self.files().iter().any(|file| {
+            let bytes = std::fs::read(file).expect("read what arrived");
+            String::from_utf8_lossy(&bytes).contains(text)
+        })
+    }
+
     /// Every log record that has arrived, in order of arrival. A line that is still being written
     /// is left for the next call.
     pub fn received(&self) -> Vec<Received> {

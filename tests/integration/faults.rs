@@ -168,6 +168,41 @@ fn a_full_state_folder_degrades_and_heals_and_stops_no_shipping() {
     once_each(&collector.received(), 500);
 }
 
+#[test]
+fn a_state_file_that_cannot_be_read_is_set_aside_and_told_and_the_journal_is_read_by_time() {
+    let test =
+        "a_state_file_that_cannot_be_read_is_set_aside_and_told_and_the_journal_is_read_by_time";
+    let Some((journald, collector, folder)) = parts(test) else { return };
+    let setup = setup(&folder, &journald, &collector);
+    let mut node = Node::new(&journald);
+    let mut agent = setup.start();
+    (0..50).for_each(|number| node.fail(number));
+    wait_for_pods(&collector, 0..50, SOON);
+    assert!(agent.terminate().success());
+    let file = setup.state().join("podwhy.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.iter_mut().skip(100).step_by(64).for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&file, bytes).unwrap();
+    (50..100).for_each(|number| node.fail(number));
+    node.flush();
+    let mut agent = setup.start();
+    wait_for_pods(&collector, 0..100, SOON);
+    wait::until("it is told", SOON, || {
+        losses(&collector.received(), "corrupt").iter().any(|loss| component(loss) == "podwhy")
+    });
+    assert!(agent.terminate().success());
+    assert!(log_says(&setup.log(), "set aside"), "and said in its log");
+    let received = collector.received();
+    let told: Vec<_> = losses(&received, "corrupt");
+    assert_eq!(told.len(), 1, "once: {told:?}");
+    assert!(told[0].body.contains("read again by time"), "{told:?}");
+    // What had arrived comes again by the same id: a repeat that a backend can tell.
+    let failures = received.iter().filter(|record| record.event == "podwhy.sync_failure");
+    let ids: std::collections::BTreeSet<_> = failures.clone().map(Received::uid).collect();
+    println!("written 100, arrived {}, repeated {}", ids.len(), failures.count() - ids.len());
+    assert_eq!(ids.len(), 100);
+}
+
 fn component(loss: &Received) -> &str {
     loss.text("podwhy.source.component")
 }

@@ -5,9 +5,10 @@ mod calls;
 mod damage;
 mod deaths;
 mod flow;
+mod storms;
 mod traps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, sync_channel};

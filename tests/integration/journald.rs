@@ -72,6 +72,12 @@ pub struct Settings {
     pub file_mib_max: u32,
     /// See `file_mib_max`.
     pub use_mib_max: u32,
+    /// Persistent, but still in memory, as early in a boot.
+    pub unflushed: bool,
+    /// `LineMax` in MiB; 0 leaves journald's own.
+    pub line_max_mib: u32,
+    /// `RateLimitIntervalSec`; 0 leaves journald's own.
+    pub interval_seconds: u32,
 }
 
 /// A running journald, ended when dropped.
@@ -85,7 +91,12 @@ pub struct Journald {
 impl Journald {
     /// Starts one and waits until it takes lines.
     pub fn start(settings: Settings) -> Self {
-        let root = tempfile::tempdir().expect("a temporary folder");
+        // What is flushed to disk journald removes from memory only.
+        let root = match settings.unflushed {
+            true => tempfile::tempdir_in("/dev/shm"),
+            false => tempfile::tempdir(),
+        };
+        let root = root.expect("a temporary folder");
         std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755))
             .expect("a folder of the test");
         for folder in ["run/systemd/journal", "run/log", "var/log", "etc"] {
@@ -106,6 +117,12 @@ impl Journald {
         if settings.burst == 0 {
             text += "RateLimitIntervalSec=0\n";
         }
+        if settings.line_max_mib > 0 {
+            text += &format!("LineMax={}M\n", settings.line_max_mib);
+        }
+        if settings.burst > 0 && settings.interval_seconds > 0 {
+            text += &format!("RateLimitIntervalSec={}\n", settings.interval_seconds);
+        }
         for (name, mib) in
             [("MaxFileSize", settings.file_mib_max), ("MaxUse", settings.use_mib_max)]
         {
@@ -116,8 +133,10 @@ impl Journald {
         std::fs::write(root.join("etc/test.conf"), text).expect("a folder of the test");
         if settings.persistent {
             // The marks that the boot's flush to disk has taken place.
-            std::fs::write(root.join("run/systemd/journal/flushed"), "")
-                .expect("a folder of the test");
+            if !settings.unflushed {
+                std::fs::write(root.join("run/systemd/journal/flushed"), "")
+                    .expect("a folder of the test");
+            }
             std::fs::create_dir_all(root.join("var/log/journal")).expect("a folder of the test");
         }
         // `exec` keeps the process id, so ending the child ends journald.
@@ -152,9 +171,21 @@ impl Journald {
         self.ready();
     }
 
+    /// Ends it with SIGKILL; its files stay.
+    pub fn stop(&mut self) {
+        self.end();
+    }
+
     fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// `USR2` makes it rotate.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        let id = rustix::process::Pid::from_raw(id).expect("it runs");
+        rustix::process::kill_process(id, signal).expect("it is ours");
     }
 
     /// What stands in for `/`: journals are under `run/log/journal` and `var/log/journal`.

@@ -65,6 +65,24 @@ impl Node {
         }
     }
 
+    /// The end of the container of failure number `n`, after which its last words are looked for.
+    pub fn die(&mut self, number: usize) {
+        let (uid, name) = (uid(number), format!("web-{number}"));
+        let id = uid.replace('-', "").repeat(2);
+        self.kubelet.line(&header('I', &format!(
+            "\"SyncLoop (PLEG): event for pod\" pod=\"shop/{name}\" event={{\"ID\":\"{uid}\",\"Type\":\"ContainerDied\",\"Data\":\"{id}\"}}"
+        )));
+    }
+
+    /// One line of about so many bytes; the pod is named before what makes it long.
+    pub fn fail_at_length(&mut self, number: usize, bytes: usize) {
+        let (uid, name) = (uid(number), format!("web-{number}"));
+        let long = "long ".repeat(bytes / 5);
+        self.error(&format!(
+            r#""Error syncing pod, skipping" pod="shop/{name}" podUID="{uid}" err="failed to \"StartContainer\" for \"app\" with RunContainerError: \"{long}\"""#
+        ));
+    }
+
     fn sandbox(&mut self, uid: &str, name: &str) {
         let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%9fZ");
         // A sandbox has an id of its own; the text has a second line, so that a block is needed.

@@ -15,17 +15,24 @@ mod collector;
 mod gate;
 mod journald;
 mod load;
+mod soak;
 mod wait;
 
 // The stories.
 #[cfg(feature = "test-backends")]
 mod backends;
 mod bundle;
+mod clock;
 mod commands;
 mod delivery;
 mod faults;
+mod forgery;
 mod journal;
 mod main_path;
+mod outage;
 mod recordings;
 mod redaction;
+mod scarce;
+mod storm;
+mod upgrades;
 mod why;

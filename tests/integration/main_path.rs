@@ -108,7 +108,7 @@ pub fn once_each(received: &[Received], count: usize) {
 }
 
 /// What the kernel's ring no longer held when this journald began was lost before.
-fn lost_nothing(received: &[Received]) {
+pub fn lost_nothing(received: &[Received]) {
     let losses = received.iter().filter(|record| record.event == "podwhy.loss");
     let losses: Vec<_> =
         losses.filter(|loss| loss.text("podwhy.source.component") != "kernel").collect();

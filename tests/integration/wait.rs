@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::soak;
+
 /// Returns once `condition` holds; fails with `what` after `limit`.
 pub fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     assert!(reached(limit, &mut condition), "gave up after {limit:?} waiting until {what}");
@@ -9,6 +11,8 @@ pub fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
 
 /// Whether `condition` came to hold within `limit`.
 pub fn reached(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    // A soak writes more; only what is a deadline grows with it, not a pause.
+    let limit = if limit < Duration::from_secs(10) { limit } else { limit * soak::factor() };
     let start = std::time::SystemTime::now();
     loop {
         if condition() {

@@ -154,7 +154,7 @@ impl Player<'_> {
         });
         self.engine = Diagnosis::new(settings());
         let lost = self.engine.restore(self.state.clone());
-        assert_eq!(lost, 0, "all of the state can be read back");
+        assert!(lost.is_empty(), "all of the state can be read back");
         for fact in self.present.values().cloned().collect::<Vec<_>>() {
             let at = fact.at;
             let mut output = Output::default();

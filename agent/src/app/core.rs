@@ -21,10 +21,10 @@ use crate::{
     fact::{Dated, Fact, Want},
     limits,
     node::View,
-    outbox::{Change, Commit, Entry, Outbox},
+    outbox::{self, Change, Commit, Entry, Outbox},
     record::{Signal, Worth},
     source::{
-        Feed, Line, Lines, Micros, Position,
+        Feed, Line, Lines, Loss, Micros, Position,
         join::{Join, Joined},
     },
     wall_clock,
@@ -57,6 +57,8 @@ pub struct Core {
     read_from: Option<Micros>,
     /// Positions and bookkeeping alone are written at most this often.
     quiet_commit_at: Instant,
+    /// Entries of the state that cannot be read: they leave with the loss record that tells it.
+    refused: Vec<Vec<u8>>,
     committed: Arc<Notify>,
     /// Where they are wanted: the spans of open incidents, and the notice that some have ended.
     spans: Option<(Spans, Arc<Notify>)>,
@@ -102,17 +104,20 @@ impl Core {
     #[must_use]
     pub fn new(outbox: Outbox, settings: Settings, committed: Arc<Notify>) -> Self {
         let state = outbox.state();
-        let join = Join::restore(entries_of(JOIN_STATE, &state));
+        let (join, refused) = Join::restore(entries_of(JOIN_STATE, &state));
+        let mut refused: Vec<_> =
+            refused.into_iter().map(|key| owned_by(JOIN_STATE, key)).collect();
         let node = settings.node.clone();
         let mut diagnosis = Diagnosis::new(settings);
         let entries = entries_of(DIAGNOSIS_STATE, &state);
-        let unreadable =
+        let left_out =
             diagnosis.restore(entries.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        refused.extend(left_out.into_iter().map(|key| owned_by(DIAGNOSIS_STATE, key)));
         let counts = Counts {
-            unreadable_state: u64::try_from(unreadable).unwrap_or(u64::MAX),
+            unreadable_state: u64::try_from(refused.len()).unwrap_or(u64::MAX),
             ..Counts::default()
         };
-        Self {
+        let mut core = Self {
             join,
             diagnosis,
             outbox,
@@ -125,6 +130,7 @@ impl Core {
             node,
             read_from: None,
             quiet_commit_at: Instant::now(),
+            refused,
             committed,
             spans: None,
             old_spans: entries_of(SPANS_STATE, &state).map(|(key, _)| key.to_vec()).collect(),
@@ -132,7 +138,27 @@ impl Core {
             counts,
             #[cfg(feature = "test-faults")]
             diary: diary::Diary::open(),
+        };
+        core.tell_refused(state.len());
+        core
+    }
+
+    /// What of the state another release or a fault left unreadable is a loss, told once.
+    fn tell_refused(&mut self, all: usize) {
+        if self.refused.is_empty() {
+            return;
         }
+        let refused = self.refused.len();
+        tracing::error!(refused, all, "entries of the state cannot be read: left out");
+        self.lost(outbox::loss(format!(
+            "{refused} of {all} entries of the agent's state cannot be read by this release: what \
+             they told of open incidents and counts is gone"
+        )));
+    }
+
+    /// Something is missing that no source tells of.
+    pub fn lost(&mut self, loss: Loss) {
+        self.note(Input::Lost(loss));
     }
 
     /// Names the destinations, and bounds what leaves.
@@ -342,6 +368,17 @@ impl Core {
         dropped.records
     }
 
+    /// A file that was set aside takes records with it that were not delivered.
+    fn note_change(&mut self, change: Option<&Change>) {
+        if let Some(Change::Healed { moved_to: Some(path) }) = change {
+            self.lost(outbox::loss(format!(
+                "the state file was damaged while it was in use and set aside as {}: what it held \
+                 and was not delivered is not sent",
+                path.display()
+            )));
+        }
+    }
+
     fn gather(&mut self, [reported, reported_spans]: [u64; 2]) -> Commit {
         let observed = wall_clock::now();
         let Self { output, bounds, join, diagnosis, spans, .. } = self;
@@ -357,7 +394,7 @@ impl Core {
         output.incidents.clear();
         let mut state_changes = Vec::new();
         let mut keep = |owner: u8, (key, value): StateChange| {
-            state_changes.push((std::iter::once(owner).chain(key).collect(), value));
+            state_changes.push((owned_by(owner, key), value));
         };
         join.changes().into_iter().for_each(|change| keep(JOIN_STATE, change));
         diagnosis.changes(&mut |change| keep(DIAGNOSIS_STATE, change));
@@ -365,6 +402,11 @@ impl Core {
             spans.changes(&mut |change| keep(SPANS_STATE, change));
         }
         self.old_spans.drain(..).for_each(|key| keep(SPANS_STATE, (key, None)));
+        // Not what was written again meanwhile, under the same key.
+        let refused = std::mem::take(&mut self.refused).into_iter();
+        let gone: Vec<_> =
+            refused.filter(|key| state_changes.iter().all(|(other, _)| other != key)).collect();
+        state_changes.extend(gone.into_iter().map(|key| (key, None)));
         Commit {
             records,
             spans: ended,
@@ -378,7 +420,9 @@ impl Core {
 
     /// The outbox's own housekeeping; to be called every second or so.
     pub fn maintain(&mut self, now: Instant) -> Option<Change> {
-        self.outbox.maintain(now)
+        let change = self.outbox.maintain(now);
+        self.note_change(change.as_ref());
+        change
     }
 }
 
@@ -411,4 +455,8 @@ fn entries_of(owner: u8, state: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (
         let (first, key) = key.split_first()?;
         (*first == owner).then_some((key, value.as_slice()))
     })
+}
+
+fn owned_by(owner: u8, key: Vec<u8>) -> Vec<u8> {
+    std::iter::once(owner).chain(key).collect()
 }

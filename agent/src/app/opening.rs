@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     config, limits,
-    outbox::{self, Outbox, Start},
+    outbox::{self, Opened, Outbox, Start},
     shutdown,
 };
 
@@ -13,14 +13,14 @@ use crate::{
 pub(super) async fn open_outbox(
     state: &config::State,
     signals: &mut shutdown::Signals,
-) -> anyhow::Result<Option<Outbox>> {
+) -> anyhow::Result<Option<Opened>> {
     let limits = outbox::Limits { bytes: state.size_max, ..outbox::Limits::default() };
     let mut has_told = false;
     loop {
         match Outbox::open(&state.folder, limits) {
             Ok(opened) => {
                 tell_start(&opened.start, &state.folder);
-                return Ok(Some(opened.outbox));
+                return Ok(Some(opened));
             }
             Err(in_use) => {
                 if !has_told {
@@ -42,7 +42,7 @@ fn tell_start(start: &Start, folder: &Path) {
         Start::Fresh => tracing::info!(%folder, "a fresh outbox"),
         Start::Resumed => tracing::info!(%folder, "goes on where the last run ended"),
         Start::Salvaged { moved_to, why } => {
-            tracing::error!(%folder, moved_to = %moved_to.display(), why, "the outbox was damaged: set aside, begun anew from the journal by time");
+            tracing::error!(%folder, moved_to = %moved_to.display(), why, "the outbox cannot be read: set aside, begun anew from the journal by time");
         }
         Start::Memory { why } => {
             tracing::error!(%folder, why, "degraded: nothing is durable until the state folder works: make it writable, or set state.folder");

@@ -11,6 +11,7 @@ const DISORDER: Micros = 10_000_000;
 
 /// The engine's own time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Clock {
     now: Micros,
     shift: Micros,

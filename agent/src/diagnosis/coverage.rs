@@ -10,12 +10,14 @@ use crate::{
 
 /// Times without sight, oldest first. Bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Blind {
     gaps: Vec<Gap>,
 }
 
 /// One time without sight.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 struct Gap {
     /// `None`: nobody knows since when, or until when.
     from: Option<Micros>,

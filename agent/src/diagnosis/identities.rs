@@ -10,6 +10,7 @@ use crate::{
 
 /// What an id stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Known {
     pod: Pod,
     container: Option<String>,

@@ -100,6 +100,7 @@ pub(super) struct Entry {
 
 /// What is judged.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Trigger {
     pub(super) attempt: Option<Attempt>,
     pub(super) moment: Option<Moment>,

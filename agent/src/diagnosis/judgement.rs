@@ -4,6 +4,7 @@ use crate::{catalogue, fact, incident, source::Micros};
 
 /// What one failure comes from, and how it is told.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Judgement {
     /// The best cause; id `unclassified` where none is known.
     pub(super) cause: incident::Cause,

@@ -63,6 +63,7 @@ pub(super) struct Silence {
 
 /// Who was heard when, by engine time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Heard {
     /// The first line of all.
     first: Option<Micros>,

@@ -1,7 +1,8 @@
 //! The engine's durable state as keys and values: what is held, counted and known, and the clocks.
 //!
-//! key := tag, then what names the entry; value := schema version, then postcard. An entry of
-//! another version or one that cannot be read is left out: the engine then starts without it.
+//! key := tag, then what names the entry; value := version, then JSON, so that the releases before
+//! and after can read it: they pass over fields they do not know and fill in those that are absent
+//! (`#[serde(default)]`). What cannot be read is left out, named, and told as a loss.
 
 use super::{
     Diagnosis, StateChange,
@@ -21,7 +22,8 @@ use crate::{
     source::Micros,
 };
 
-/// Raised when the form of any value changes.
+/// Raised only when the form of a value changes so that another release would misread it; then the
+/// form before it must still be read here, and `tests/upgrades` gets a file of it.
 const VERSION: u8 = 2;
 
 /// First byte of a key.
@@ -43,6 +45,7 @@ mod tag {
 
 /// What is one value and not many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Meta {
     pub(super) clock: Clock,
     pub(super) last_held: u64,
@@ -100,16 +103,23 @@ impl Diagnosis {
             Kept::Node(node) => sink((key(tag::NODE, &[]), Some(encode(node)))),
         });
         self.times.changes(&mut |clock, zone| {
-            let name = postcard::to_stdvec(clock).unwrap_or_default();
+            let name = serde_json::to_vec(clock).unwrap_or_default();
             sink((key(tag::ZONE, &name), zone.map(encode)));
         });
     }
 
-    /// Takes back what [`Diagnosis::changes`] handed on, before the first input. Returns how many
-    /// entries could not be read and were left out.
-    pub fn restore(&mut self, entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> usize {
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| self.restore_one(&key, &value).is_none();
-        let lost = entries.into_iter().map(read).filter(|is_lost| *is_lost).count();
+    /// Takes back what [`Diagnosis::changes`] handed on, before the first input. Returns the keys of
+    /// the entries that could not be read and were left out.
+    pub fn restore(
+        &mut self,
+        entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Vec<Vec<u8>> {
+        let mut lost = Vec::new();
+        for (key, value) in entries {
+            if self.restore_one(&key, &value).is_none() {
+                lost.push(key);
+            }
+        }
         self.incidents.watch_all(self.clock.now(), &self.world);
         lost
     }
@@ -141,7 +151,7 @@ impl Diagnosis {
                 self.identities.restore(name, decode::<Known>(value)?);
             }
             tag::ZONE => {
-                let clock: time::Clock = postcard::from_bytes(name).ok()?;
+                let clock: time::Clock = serde_json::from_slice(name).ok()?;
                 self.times.restore(clock, decode::<Zone>(value)?);
             }
             tag::INCIDENT => {
@@ -189,12 +199,16 @@ fn key(tag: u8, name: &[u8]) -> Vec<u8> {
 }
 
 fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    // Plain structs into memory: postcard has no way to fail here; if it ever did, the entry would
-    // be left out at the next start, as any unreadable one.
-    postcard::to_extend(value, vec![VERSION]).unwrap_or_default()
+    let mut encoded = vec![VERSION];
+    match serde_json::to_writer(&mut encoded, value) {
+        Ok(()) => encoded,
+        // Plain structs into memory have no way to fail; if one ever did, it would be left out at
+        // the next start, as any unreadable one.
+        Err(_) => Vec::new(),
+    }
 }
 
 fn decode<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
     let (version, value) = value.split_first()?;
-    (*version == VERSION).then(|| postcard::from_bytes(value).ok()).flatten()
+    (*version == VERSION).then(|| serde_json::from_slice(value).ok()).flatten()
 }

@@ -47,6 +47,7 @@ type Told = Vec<(Option<String>, MomentKind)>;
 
 /// Two versions of a pod's specification: the newest, and the one before it that differed.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Specs {
     pub(super) now: fact::Pod,
     pub(super) now_since: Micros,

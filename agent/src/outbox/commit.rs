@@ -61,6 +61,35 @@ pub struct Dropped {
     pub to: Micros,
 }
 
+/// A loss of our own state, of which no number is known.
+#[must_use]
+pub fn loss(why: String) -> Loss {
+    Loss {
+        kind: LossKind::Corrupt,
+        component: "podwhy".to_owned(),
+        unit: None,
+        lines: None,
+        from: None,
+        to: None,
+        destination: None,
+        why,
+    }
+}
+
+impl Start {
+    /// What a start lost that could not take over what the last run left.
+    #[must_use]
+    pub fn loss(&self) -> Option<Loss> {
+        let Self::Salvaged { moved_to, why } = self else { return None };
+        let name = moved_to.file_name().unwrap_or_default().to_string_lossy();
+        Some(loss(format!(
+            "the state of the last run could not be read ({why}) and was set aside as {name}: \
+             records that were not delivered and open incidents are gone, the journal is read \
+             again by time"
+        )))
+    }
+}
+
 impl Dropped {
     pub(super) fn join(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {

@@ -21,8 +21,13 @@ use crate::{
     source::{Micros, Position},
 };
 
-/// Rises with every change of the tables below. A file of another number is set aside.
-const SCHEMA: u64 = 1;
+/// The form of the tables below. Rises with every change of them.
+pub(super) const SCHEMA: u64 = 1;
+/// The oldest form that this release still reads: that of the release before.
+const OLDEST_READ: u64 = 1;
+/// The oldest form whose releases can read what this one writes: kept in the file, so that a release
+/// that is rolled back to knows whether it may go on with it.
+const READABLE_BY: u64 = 1;
 
 type Records = TableDefinition<'static, u64, (i64, &'static [u8])>;
 
@@ -320,27 +325,32 @@ impl Disk {
 /// Makes what is missing and reads the totals.
 fn prepare(database: &Database) -> Result<Totals, Trouble> {
     let transaction = database.begin_write()?;
+    let totals = {
+        let mut table = transaction.open_table(TOTALS)?;
+        let found = table.get("schema")?.map(|found| found.value());
+        let readable_by = table.get("readable_by")?.map(|found| found.value()).or(found);
+        match (found, readable_by) {
+            (Some(found @ ..OLDEST_READ), _) => {
+                return Err(Trouble::Foreign { found, ours: SCHEMA });
+            }
+            (Some(found), Some(by)) if found > SCHEMA && by > SCHEMA => {
+                return Err(Trouble::Foreign { found, ours: SCHEMA });
+            }
+            // A later form stays what it is: what only it knows is left alone.
+            (Some(found), _) if found > SCHEMA => {}
+            _ => {
+                table.insert("schema", SCHEMA)?;
+                table.insert("readable_by", READABLE_BY)?;
+            }
+        }
+        Totals::read(&table)?
+    };
+    // Only now: those of a form that is not ours may be anything.
     for definition in TABLES {
         transaction.open_table(definition)?;
     }
     transaction.open_table(POSITIONS)?;
     transaction.open_table(STATE)?;
-    let totals = {
-        let mut table = transaction.open_table(TOTALS)?;
-        let schema = table.get("schema")?.map(|found| found.value());
-        match schema {
-            None => {
-                table.insert("schema", SCHEMA)?;
-            }
-            Some(SCHEMA) => {}
-            Some(other) => {
-                return Err(Trouble::Damaged(format!(
-                    "written by another release (its form is number {other}, ours {SCHEMA})"
-                )));
-            }
-        }
-        Totals::read(&table)?
-    };
     transaction.commit()?;
     Ok(totals)
 }

@@ -18,7 +18,7 @@ use crate::{limits, wall_clock};
 
 const FILE: &str = "podwhy.redb";
 const RESERVE: &str = "podwhy.reserve";
-const DAMAGED: &str = "podwhy.redb.damaged-";
+const ASIDE: &str = "podwhy.redb.set-aside-";
 
 type Open = dyn Fn(fs::File) -> Result<Database, DatabaseError> + Send;
 
@@ -63,7 +63,8 @@ pub(super) fn open(folder: &Path, opener: &Opener) -> Result<(Disk, Start), Trou
     match outcome {
         Ok(disk) if was_there => Ok((disk, Start::Resumed)),
         Ok(disk) => Ok((disk, Start::Fresh)),
-        Err(Trouble::Damaged(why)) => {
+        Err(trouble @ (Trouble::Damaged(_) | Trouble::Foreign { .. })) => {
+            let why = trouble.to_string();
             let moved_to = set_aside(folder, &path)?;
             let disk = attempt(&path, opener)?;
             Ok((disk, Start::Salvaged { moved_to, why }))
@@ -104,15 +105,15 @@ fn make(path: &Path, file: fs::File, open: &Open) -> Result<Disk, Trouble> {
     Disk::new(database, path.to_owned(), identity)
 }
 
-/// Gives the damaged file a new name. Only the newest few are kept: a disk that damages each file
-/// must not fill up with them.
+/// Gives the file that cannot be read a new name. Only the newest few are kept: a disk that damages
+/// each file must not fill up with them.
 fn set_aside(folder: &Path, path: &Path) -> io::Result<PathBuf> {
     let stamp = wall_clock::now();
-    let target = folder.join(format!("{DAMAGED}{stamp}"));
+    let target = folder.join(format!("{ASIDE}{stamp}"));
     fs::rename(path, &target)?;
     let mut kept: Vec<PathBuf> = fs::read_dir(folder)?
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(DAMAGED))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE))
         .map(|entry| entry.path())
         .collect();
     kept.sort();

@@ -1,5 +1,7 @@
 //! The outbox against a model, failing storage and damaged files.
 
+mod crash;
+mod forms;
 mod model;
 mod storage;
 
@@ -418,9 +420,9 @@ fn no_more_damaged_files_are_kept_than_the_newest_few() {
         let opened = Outbox::open(folder.path(), Limits::default()).unwrap();
         assert!(matches!(opened.start, Start::Salvaged { .. }), "{:?}", opened.start);
     }
-    let damaged = fs::read_dir(folder.path())
-        .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged"));
+    let damaged = fs::read_dir(folder.path()).unwrap().filter(|entry| {
+        entry.as_ref().unwrap().file_name().to_string_lossy().contains("set-aside")
+    });
     assert_eq!(damaged.count(), limits::OUTBOX_DAMAGED_KEPT);
 }
 

@@ -14,6 +14,10 @@ pub(super) enum Trouble {
     InUse,
     #[error("damaged: {0}")]
     Damaged(String),
+    #[error(
+        "it was written by another release: its form is number {found}, this release reads {ours}"
+    )]
+    Foreign { found: u64, ours: u64 },
     #[error("{0}")]
     Unavailable(String),
 }

@@ -125,16 +125,23 @@ impl Join {
         changes
     }
 
-    /// A joiner that goes on where `changes` were taken. What cannot be read is left out: it would
-    /// have been one message.
+    /// A joiner that goes on where `changes` were taken, and the keys of what cannot be read and is
+    /// left out: each would have been one message.
     #[must_use]
-    pub fn restore<'s>(state: impl IntoIterator<Item = (&'s [u8], &'s [u8])>) -> Self {
-        let mut pending: Vec<_> =
-            state.into_iter().filter_map(|(key, value)| Pending::decode(key, value)).collect();
+    pub fn restore<'s>(
+        state: impl IntoIterator<Item = (&'s [u8], &'s [u8])>,
+    ) -> (Self, Vec<Vec<u8>>) {
+        let (mut pending, mut lost) = (Vec::new(), Vec::new());
+        for (key, value) in state {
+            match Pending::decode(key, value) {
+                Some(read) => pending.push(read),
+                None => lost.push(key.to_vec()),
+            }
+        }
         pending.sort_by_key(|pending| pending.order);
         let bytes = pending.iter().map(|pending| pending.text.len()).sum();
         let begun = pending.last().map_or(0, |last| last.order + 1);
-        Self { pending, bytes, begun, ..Self::default() }
+        (Self { pending, bytes, begun, ..Self::default() }, lost)
     }
 
     /// A line of a stream in which nothing is pending.

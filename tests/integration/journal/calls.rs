@@ -40,22 +40,57 @@ int sd_journal_next(void *journal) {
 }
 "#;
 
+/// Fields beyond 512 bytes are compressed; where the decompressor is missing, the enumeration passes
+/// over them and asking by name fails.
+const WITHOUT_COMPRESSION: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+static void *real(const char *name) {
+    static void *library;
+    if (!library) library = dlopen("libsystemd.so.0", RTLD_NOW);
+    return dlsym(library, name);
+}
+typedef int (*enumerate)(void *, const void **, size_t *);
+int sd_journal_enumerate_available_data(void *journal, const void **data, size_t *length) {
+    int found;
+    do found = ((enumerate)real("sd_journal_enumerate_available_data"))(journal, data, length);
+    while (found > 0 && *length > 512);
+    return found;
+}
+int sd_journal_get_data(void *journal, const char *field, const void **data, size_t *length) {
+    int found = ((int (*)(void *, const char *, const void **, size_t *))real("sd_journal_get_data"))(
+        journal, field, data, length);
+    return found >= 0 && *length > 512 ? -EOPNOTSUPP : found;
+}
+"#;
+
 /// The library as a file below `root`, and where it writes the calls.
 fn library_between(root: &Path, damaged_at: u64) -> (PathBuf, PathBuf) {
-    let (source, library) = (root.join("between.c"), root.join("between.so"));
     let log = root.join("calls.log");
-    std::fs::write(&source, BETWEEN).expect("a folder of the test");
+    let log_name = format!("-DLOG=\"{}\"", log.display());
+    let damaged_at = format!("-DDAMAGED_AT={damaged_at}ULL");
+    (compile(root, BETWEEN, &[&log_name, &damaged_at]), log)
+}
+
+/// The library as it is where nothing decompresses.
+pub(super) fn library_without_compression(root: &Path) -> PathBuf {
+    compile(root, WITHOUT_COMPRESSION, &[])
+}
+
+fn compile(root: &Path, code: &str, settings: &[&str]) -> PathBuf {
+    let (source, library) = (root.join("between.c"), root.join("between.so"));
+    std::fs::write(&source, code).expect("a folder of the test");
     let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
-    compiler.arg(format!("-DLOG=\"{}\"", log.display()));
-    compiler.arg(format!("-DDAMAGED_AT={damaged_at}ULL"));
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).args(settings);
     compiler.args(["-Wl,--no-as-needed", "-l:libsystemd.so.0", "-ldl"]);
     let output = compiler.output().expect("cc, which every Rust tool chain links with");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    (library, log)
+    library
 }
 
-fn through(library: &Path, config: Config) -> Config {
+pub(super) fn through(library: &Path, config: Config) -> Config {
     Config { library: library.to_string_lossy().into_owned(), ..config }
 }
 

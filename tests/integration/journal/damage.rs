@@ -1,7 +1,5 @@
 //! Journals with damage in them, and entries that lack what every line has: J6 and J7.
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 /// Files as a node leaves them behind: before, the one to be damaged, and after.
@@ -54,13 +52,17 @@ impl Kept {
     }
 
     fn with_flipped(&self, offset: usize) -> tempfile::TempDir {
+        self.with(|bytes| bytes[offset] ^= 0xff)
+    }
+
+    fn with(&self, damage: impl Fn(&mut Vec<u8>)) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a temporary folder");
         for (place, (path, bytes)) in self.files.iter().enumerate() {
             let path = root.path().join(path);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             let mut bytes = bytes.clone();
             if place == self.damaged {
-                bytes[offset] ^= 0xff;
+                damage(&mut bytes);
             }
             std::fs::write(path, bytes).expect("a folder of the test");
         }
@@ -139,6 +141,39 @@ fn j6_whatever_is_damaged_the_rest_is_read_and_nothing_stands_still() {
     }
     // What libsystemd passes over in silence cannot be told; what it refuses is.
     assert!(corrupt > 0 && unreadable > 0, "nothing was damaged: {corrupt}, {unreadable}");
+}
+
+/// The end of a file is missing, or is zeros, as after a power loss: what can be read is read, other
+/// files are, and that something is missing is told.
+#[test]
+fn a_file_whose_end_is_cut_off_or_zeros_is_told_and_the_others_are_read() {
+    if !available("a_file_whose_end_is_cut_off_or_zeros_is_told_and_the_others_are_read") {
+        return;
+    }
+    let kept = Kept::write();
+    let objects = kept.objects();
+    // Behind the objects a file is preallocated zeros: only what comes before counts.
+    let end = objects.last().map(|(at, _, size)| at + size).expect("objects");
+    let first = objects.iter().find(|object| object.1 == ENTRY).expect("an entry").0;
+    for (part, zeroed) in [(1, false), (2, false), (3, false), (1, true), (2, true), (3, true)] {
+        let from = first + (end - first) * part / 4;
+        let root = kept.with(|bytes| match zeroed {
+            true => bytes[from..].fill(0),
+            false => bytes.truncate(from),
+        });
+        let what = format!("{} at {from} of {end}", if zeroed { "zeros" } else { "cut" });
+        let mut source = Source::start(config(root.path()), None);
+        source.until("all that can be read", |source| source.caught_up > 0);
+        let seen = source.of(Origin::Kubelet);
+        let of = |prefix: &str| seen.iter().filter(|text| text.starts_with(prefix)).count();
+        let (around, inside) = (of("before ") + of("after "), of("line "));
+        println!("{what}: written {}, arrived {}, losses {}", LINES, inside, source.losses.len());
+        assert_eq!(around, 2 * AROUND, "{what}: healthy files are read");
+        assert!(inside < LINES, "{what}: nothing was damaged");
+        let losses = source.losses_of(LossKind::Corrupt);
+        assert!(!losses.is_empty(), "{what}: {} lines are missing in silence", LINES - inside);
+        assert_eq!(source.handle.counters().restarts.load(Relaxed), 0, "{what}");
+    }
 }
 
 #[test]

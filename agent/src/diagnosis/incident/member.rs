@@ -12,6 +12,7 @@ use crate::{
 
 /// A pod that a fault of the node hits.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Hit {
     pub(in crate::diagnosis) key: String,
     pub(in crate::diagnosis) pod: observation::Pod,
@@ -21,6 +22,7 @@ pub(in crate::diagnosis) struct Hit {
 
 /// One pod, or one of its containers, that is hit.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Member {
     /// Empty for the node itself.
     pub(in crate::diagnosis) key: String,

@@ -185,7 +185,8 @@ fn what_a_newer_release_kept_is_left_out_and_counted() {
     for (_, value) in &mut kept {
         value[0] += 1;
     }
-    assert_eq!(Diagnosis::new(settings(Repeats::Summary)).restore(kept), entries);
+    let left_out = Diagnosis::new(settings(Repeats::Summary)).restore(kept);
+    assert_eq!(left_out.len(), entries, "and each is named");
 }
 
 #[test]

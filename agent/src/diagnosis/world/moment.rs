@@ -6,6 +6,7 @@ use crate::{incident::Evidence, source::Micros};
 
 /// Something that happened, once, whichever line or fact told it first.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Moment {
     /// When it happened.
     pub(in crate::diagnosis) at: Micros,

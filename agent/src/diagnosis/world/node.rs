@@ -13,6 +13,7 @@ use crate::{
 
 /// The node.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct NodeState {
     /// Newest start of the kubelet.
     pub(in crate::diagnosis) kubelet_started: Option<Evidence>,
@@ -64,6 +65,7 @@ pub(in crate::diagnosis) struct NodeState {
 
 /// On or off, since when, and what shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Switch {
     pub(in crate::diagnosis) on: bool,
     /// Since when it is so without a break.
@@ -75,6 +77,7 @@ pub(in crate::diagnosis) struct Switch {
 
 /// One attempt at a sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct SandboxTry {
     pub(in crate::diagnosis) at: Micros,
     pub(in crate::diagnosis) pod: String,

@@ -12,6 +12,7 @@ use crate::{
 
 /// One pod.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct PodState {
     /// Its names, as far as known.
     pub(in crate::diagnosis) pod: observation::Pod,
@@ -54,6 +55,7 @@ pub(in crate::diagnosis) struct PodState {
 
 /// One container of a pod.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct ContainerState {
     /// Oldest first.
     pub(in crate::diagnosis) instances: Vec<Instance>,
@@ -77,6 +79,7 @@ pub(in crate::diagnosis) struct ContainerState {
 
 /// A failing probe.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct ProbeState {
     pub(in crate::diagnosis) first: Micros,
     pub(in crate::diagnosis) count: u32,
@@ -85,6 +88,7 @@ pub(in crate::diagnosis) struct ProbeState {
 
 /// One instance of a container.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Instance {
     pub(in crate::diagnosis) id: Option<String>,
     pub(in crate::diagnosis) attempt: Option<u32>,
@@ -120,6 +124,7 @@ pub(in crate::diagnosis) struct Instance {
 
 /// The kernel's account of an out-of-memory kill.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct KernelOom {
     pub(in crate::diagnosis) at: Micros,
     /// The cgroup whose limit was hit; `None` = the node's memory.
@@ -131,6 +136,7 @@ pub(in crate::diagnosis) struct KernelOom {
 
 /// The kubelet stops a container.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Kill {
     pub(in crate::diagnosis) at: Micros,
     /// `Container app failed liveness probe, will be restarted`; `None` where no reason stands.
@@ -140,6 +146,7 @@ pub(in crate::diagnosis) struct Kill {
 
 /// The runtime sends a signal.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct Signal {
     pub(in crate::diagnosis) at: Micros,
     /// The grace period is over: SIGKILL.
@@ -149,6 +156,7 @@ pub(in crate::diagnosis) struct Signal {
 
 /// One sandbox of a pod.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct SandboxState {
     pub(in crate::diagnosis) id: String,
     pub(in crate::diagnosis) created: Option<Micros>,
@@ -160,6 +168,7 @@ pub(in crate::diagnosis) struct SandboxState {
 
 /// One volume of a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct MountState {
     pub(in crate::diagnosis) mounted: Option<Micros>,
     pub(in crate::diagnosis) unmounted: Option<Micros>,
@@ -167,6 +176,7 @@ pub(in crate::diagnosis) struct MountState {
 
 /// A failure that a line told, by the kubelet's words.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct FailureSeen {
     pub(in crate::diagnosis) at: Micros,
     /// The first one that was told with no success of the step since.
@@ -181,6 +191,7 @@ pub(in crate::diagnosis) struct FailureSeen {
 
 /// A Kubernetes Event about the pod.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(in crate::diagnosis) struct EventTold {
     pub(in crate::diagnosis) at: Micros,
     pub(in crate::diagnosis) container: Option<String>,

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
 };
 
@@ -33,6 +33,8 @@ struct Inner {
     pods: Mutex<Vec<Value>>,
     changes: broadcast::Sender<Value>,
     is_down: AtomicBool,
+    /// What it answers where it is down; 0 is 503.
+    refusal: AtomicU16,
     asked: Mutex<Vec<String>>,
 }
 
@@ -42,6 +44,7 @@ impl Server {
             pods: Mutex::new(pods),
             changes: broadcast::channel(16).0,
             is_down: AtomicBool::new(false),
+            refusal: AtomicU16::new(0),
             asked: Mutex::default(),
         });
         let app = Router::new().fallback(answer).with_state(inner.clone());
@@ -78,9 +81,14 @@ async fn answer(
         (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
     server.asked.lock().unwrap().push(format!("{path}?{query}"));
     if server.is_down.load(Ordering::SeqCst) {
+        let code = match server.refusal.load(Ordering::SeqCst) {
+            0 => 503,
+            code => code,
+        };
         let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
-            "message": "etcdserver: no leader token=abcdef0123456789abcdef", "code": 503});
-        return Ok(Response::builder().status(503).body(status.to_string().into()).unwrap());
+            "message": "etcdserver: no leader token=abcdef0123456789abcdef", "code": code});
+        let response = Response::builder().status(code).header("Retry-After", "1");
+        return Ok(response.body(status.to_string().into()).unwrap());
     }
     let is_watch = query.contains("watch=true");
     if path == "/api/v1/nodes" {
@@ -219,6 +227,31 @@ async fn m9_while_the_api_server_is_away_the_view_holds_and_afterwards_a_list_sa
     let Fact::PodsListed(listed) = next_of_pods(&mut facts).await else { panic!() };
     assert_eq!(listed.uids, [""; 0]);
     until(&handle, |state| *state == State::Following).await;
+}
+
+/// From the first list on, and between: told with its reason, nothing is gone by it, and the view is
+/// complete again once the server answers.
+#[tokio::test]
+async fn m9_an_api_server_that_refuses_the_watch_is_told_and_asked_again() {
+    for code in [403, 410, 429, 500] {
+        let server = Server::start(vec![pod("web", json!({}))]).await;
+        server.inner.refusal.store(code, Ordering::SeqCst);
+        server.inner.is_down.store(true, Ordering::SeqCst);
+        let (sender, mut facts) = mpsc::channel(16);
+        let handle = spawn(server.config(), sender);
+        until(&handle, |state| matches!(state, State::Away { since: None, .. })).await;
+        let State::Away { why, .. } = handle.state() else { panic!("{code}") };
+        assert!(why.contains("no leader") && !why.contains("abcdef0123456789"), "{code}: {why}");
+        assert!(facts.try_recv().is_err(), "{code}: nothing is known");
+        let asked = server.inner.asked.lock().unwrap().len();
+        assert!(asked < 20, "{code}: asked {asked} times without a pause");
+        server.inner.is_down.store(false, Ordering::SeqCst);
+        let Fact::Pod(found) = next_of_pods(&mut facts).await else { panic!("{code}") };
+        assert_eq!(found.name, "web");
+        let Fact::PodsListed(listed) = next_of_pods(&mut facts).await else { panic!("{code}") };
+        assert_eq!(listed.uids, ["api-web"], "{code}");
+        until(&handle, |state| *state == State::Following).await;
+    }
 }
 
 #[tokio::test]

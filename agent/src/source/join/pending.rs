@@ -168,11 +168,11 @@ impl Pending {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).unwrap_or_default()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
-        let pending: Self = postcard::from_bytes(value).ok()?;
+        let pending: Self = serde_json::from_slice(value).ok()?;
         Some(Self { key: Key::from_bytes(key)?, is_stored: true, ..pending })
     }
 }

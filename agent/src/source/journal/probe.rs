@@ -157,11 +157,14 @@ fn readable_files(config: &Config) -> Vec<PathBuf> {
     files.filter(|file| File::open(file).is_ok()).collect()
 }
 
-fn journal_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn journal_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)?.flatten() {
         let path = entry.path();
-        let is_journal = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "journal");
+        // With `~`: journald found it damaged or not closed; libsystemd reads it all the same.
+        let is_journal = |path: &PathBuf| {
+            path.extension().is_some_and(|ext| ext == "journal" || ext == "journal~")
+        };
         if path.is_dir() {
             // The folder of one machine.
             let inner = std::fs::read_dir(&path)?.flatten().map(|entry| entry.path());

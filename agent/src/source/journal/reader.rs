@@ -5,6 +5,7 @@ mod entry;
 pub(super) mod filter;
 pub(super) mod place;
 mod talk;
+mod whole;
 
 #[cfg(feature = "test-faults")]
 mod fault;
@@ -79,6 +80,7 @@ fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, S
         failures: 0,
         place: None,
         standing: false,
+        told_damaged: whole::Told::new(),
         seen_until: 0,
         steps_left: if request.single_step { limits::SINGLE_STEPS } else { 0 },
         is_first_pass: matches!(request.from, From::Start),
@@ -117,6 +119,8 @@ struct Reader<'a> {
     place: Option<Place>,
     /// Whether the journal stands on an entry that was not taken yet.
     standing: bool,
+    /// Damaged files that were told.
+    told_damaged: whole::Told,
     /// Everything up to then was seen, of whatever unit.
     seen_until: Micros,
     /// Entries still to be announced one by one.

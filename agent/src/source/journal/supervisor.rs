@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed};
 use std::time::Duration;
@@ -255,14 +256,15 @@ impl Supervisor {
     }
 
     fn start_child(&self) -> std::io::Result<Child> {
-        // The link holds even when the file was replaced by an upgrade.
-        let program = self.config.program.as_deref();
-        let program = program.unwrap_or_else(|| std::path::Path::new("/proc/self/exe"));
-        let mut command = Command::new(program);
+        let mut command = Command::new(self.config.program.clone().unwrap_or_else(own_program));
         command.arg0("podwhy").arg(reader::COMMAND);
         // Credentials live in the environment; the child needs none.
         command.env_clear();
-        let kept = |name: &str| name == "LD_LIBRARY_PATH" || name.starts_with("PODWHY_TEST_FAULT_");
+        let kept = |name: &str| {
+            // Tests put a clock of their own before both.
+            let of_tests = name.starts_with("PODWHY_TEST_FAULT_") || name == "LD_PRELOAD";
+            name == "LD_LIBRARY_PATH" || (cfg!(feature = "test-faults") && of_tests)
+        };
         command.envs(std::env::vars().filter(|(name, _)| kept(name)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn()?;
@@ -455,6 +457,17 @@ impl Supervisor {
             let _ = poll(&mut [], Timespec::try_from(FULL_PAUSE).ok().as_ref());
         }
         ("it cannot be ended".to_owned(), false)
+    }
+}
+
+/// What this process runs. The link holds even when the file was replaced by an upgrade; where
+/// `/proc` is hidden, it is what the process was called by.
+fn own_program() -> PathBuf {
+    const LINK: &str = "/proc/self/exe";
+    let called = || std::env::args_os().next().map(PathBuf::from);
+    match std::fs::symlink_metadata(LINK) {
+        Ok(_) => LINK.into(),
+        Err(_) => called().unwrap_or_else(|| LINK.into()),
     }
 }
 

@@ -68,6 +68,7 @@ impl Reader<'_> {
             From::Time(at) => self.seek_time(at).map_err(Failure::from),
             From::Start => self.seek_start(),
         };
+        self.tell_damaged_files()?;
         match sought {
             Ok(()) => Ok(()),
             Err(Failure::Stop(stop)) => Err(stop),
