@@ -63,13 +63,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("observation", &[]),
     // The settings of a part are owned by the part: `config` is a struct of them.
     ("config", &["node", "limits"]),
+    ("folder", &[]),
     ("limits", &[]),
     ("redact", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
     ("wall_clock", &[]),
 ];
-const LEAVES: &[&str] = &["config", "limits", "redact", "shutdown", "telemetry", "wall_clock"];
+const LEAVES: &[&str] =
+    &["config", "folder", "limits", "redact", "shutdown", "telemetry", "wall_clock"];
 
 /// Modules whose own types (not their parts) are the contract between the layers.
 const CONTRACT: &[(&str, &[&str])] = &[
@@ -84,7 +86,6 @@ const TYPES: &[&str] = &["fact", "incident"];
 /// One home per heavy dependency.
 const HOMES: &[(&str, &[&str])] = &[
     ("libloading", &["source/journal/sd"]),
-    ("notify", &["source/pod_logs"]),
     ("kube", &["node/pods"]),
     ("redb", &["outbox"]),
     ("prost", &["export", "node/runtime"]),
@@ -96,7 +97,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["config", "catalogue", "source/paste"]),
     (
         "flate2",
-        &["export/transport", "source/input", "node/last_words", "command/bundle", "app/replay"],
+        &[
+            "export/transport",
+            "source/follow",
+            "source/input",
+            "node/last_words",
+            "command/bundle",
+            "app/replay",
+        ],
     ),
 ];
 

@@ -1,12 +1,14 @@
 //! The only file that knows how the parts are connected. The core has a thread of its own; the
 //! exporter lives on the caller's; sources and checks bring their own. All channels are bounded.
 
+mod chorus;
 pub mod core;
 mod delivery;
 #[cfg(feature = "test-faults")]
 pub mod diary;
 pub mod door;
 pub mod evidence;
+mod lanes;
 mod opening;
 pub mod replay;
 mod shelf;
@@ -19,13 +21,13 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-pub use self::sources::pods_config;
+pub use self::sources::{files_config, pods_config};
 use self::{
     core::{Core, Pace},
     delivery::{Delivery, Notices, destinations, of_exporter},
     evidence::Evidence,
     opening::open_outbox,
-    sources::{follow_journal, follow_pods, sight},
+    sources::{Positions, Sources, follow_pods, sight},
 };
 use crate::{
     catalogue::Catalogue,
@@ -118,9 +120,11 @@ async fn live(
     if let Some(loss) = opened.start.loss() {
         core.lost(loss);
     }
-    let from = core.outbox().position(journal::SOURCE);
+    let from = Positions::of(core.outbox());
 
     let (feeds, feeds_in) = mpsc::channel(limits::FEED_QUEUE);
+    let sources = Sources::start(config, from, &feeds)?;
+    drop(feeds);
     let (views, views_in) = mpsc::channel(limits::VIEWS);
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (caught_up, mut is_caught_up) = oneshot::channel();
@@ -134,6 +138,7 @@ async fn live(
         facts: facts_in,
         asks: asks_in,
         evidence,
+        labels: sources.learner(),
     };
     let (concluded, is_concluded) = oneshot::channel();
     let ends = Ends {
@@ -146,12 +151,11 @@ async fn live(
         .spawn(move || serve(core, inlets, ends))
         .context("the core's thread cannot be made")?;
 
-    let journal = follow_journal(config, from, feeds)?;
     let checker = node::Checker::start(&config.node, move |view, _| drop(views.try_send(view)))
         .context("the thread that looks at the node cannot be made")?;
 
     let pods = follow_pods(config, &identity.node, facts);
-    let door = door::open(&config.state.folder, asks, sight(journal.as_ref(), pods.as_ref()));
+    let door = door::open(&config.state.folder, asks, sight(&sources, pods.as_ref()));
     if let Err(error) = &door {
         tracing::warn!(%error, folder = %config.state.folder.display(), "podwhy why will not find this agent: its socket cannot be made");
     }
@@ -167,7 +171,7 @@ async fn live(
         Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
             tracing::info!("everything that the sources hold has been read");
         }
-        why = nothing_to_read(journal.as_ref()), if until == Until::CaughtUp => fault = Some(why),
+        why = nothing_to_read(sources.journal.as_ref()), if until == Until::CaughtUp && !sources.has_files() => fault = Some(why),
         // What was not printed stays in the outbox.
         ended = &mut delivery.logs => delivered = Some(of_exporter(Ok(ended))),
     }
@@ -178,7 +182,7 @@ async fn live(
     drop(door);
     drop(checker);
     drop(pods);
-    drop(journal);
+    drop(sources);
     // An error would mean that the core is gone, which its join tells below.
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
@@ -250,12 +254,15 @@ struct Inlets {
     asks: mpsc::Receiver<door::Ask>,
     /// Whom the engine's questions go to.
     evidence: Evidence,
+    /// Who chooses pods by their labels.
+    labels: Box<dyn Fn(&Dated) + Send>,
 }
 
 impl Inlets {
     /// Hands a fact on, and asks what follows from it.
     fn fact(&self, core: &mut Core, dated: Dated) {
         self.evidence.learn(&dated);
+        (self.labels)(&dated);
         core.fact(dated);
         self.ask(core);
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 mod error;
 mod evidence;
 mod export;
+mod files;
 mod overlay;
 mod recovery;
 mod section;
@@ -17,6 +18,7 @@ pub mod units;
 pub use error::Error;
 pub use evidence::{Evidence, Kubernetes, LastWords};
 pub use export::{Compression, Export, Protocol, Traces};
+pub use files::{Files, PodLogs};
 pub use recovery::Recovery;
 pub use section::{Catchup, Diagnosis, FirstRead, Journal, Repeats, State};
 
@@ -43,6 +45,10 @@ pub struct Config {
     pub state: State,
     /// The journal as a source.
     pub journal: Journal,
+    /// Logs that are files.
+    pub files: Files,
+    /// The folder of container logs.
+    pub pod_logs: PodLogs,
     /// How failures are told.
     pub diagnosis: Diagnosis,
     /// What the node looks like.
@@ -154,6 +160,8 @@ pub fn effective(config: &Config) -> anyhow::Result<String> {
 fn validate(config: &Config) -> Result<(), (&'static str, String)> {
     config.state.validate()?;
     config.journal.validate()?;
+    config.files.validate()?;
+    config.pod_logs.validate()?;
     config.diagnosis.validate()?;
     config.node.validate()?;
     config.evidence.validate()?;

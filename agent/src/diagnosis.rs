@@ -25,6 +25,7 @@ mod judging;
 mod key;
 mod killer;
 mod mounts;
+mod neighbours;
 mod recovery;
 mod repeats;
 mod root;
@@ -162,6 +163,13 @@ impl Diagnosis {
                 self.meta_changed = true;
                 self.observed(now, *seen, out);
             }
+            Input::Late(seen) => {
+                let now = self.clock.engine_time(at).min(self.clock.now());
+                // What earlier lines of its own source wait for, which may lie as far back.
+                self.fire_until(now, out);
+                self.meta_changed = true;
+                self.observed(now, *seen, out);
+            }
             // A tick says nothing that the next line would not say as well, and lines of its moment
             // may still be on their way: it fires and moves nothing.
             Input::Tick => self.fire_until(self.clock.engine_time(at), out),
@@ -219,6 +227,17 @@ impl Diagnosis {
         }
         if self.world.knows(&fact.fact) {
             return;
+        }
+        if let fact::Fact::LogFolder(folder) = &fact.fact
+            && folder.change != fact::LogFolderChange::Gone
+        {
+            // Lines may name the pod by its uid alone.
+            let pod = Pod {
+                namespace: folder.pod.namespace.clone(),
+                name: folder.pod.name.clone(),
+                uid: folder.pod.uid.clone(),
+            };
+            self.identities.learn(&Observation { pod, ..Observation::default() });
         }
         let now = self.now_or(at);
         let mut moments = self.world.fact(now, fact);

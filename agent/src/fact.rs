@@ -10,7 +10,8 @@ pub mod pod;
 use crate::source::Micros;
 
 pub use evidence::{
-    Cgroup, CgroupLevel, Containers, FileEntry, FileKind, LastWords, Listing, Quote, RuntimeStatus,
+    Cgroup, CgroupLevel, Containers, FileEntry, FileKind, LastWords, Listing, LogFolder,
+    LogFolderChange, Quote, RuntimeStatus, Said,
 };
 pub use node::{Event, NodeObject};
 pub use pod::{Container, Mount, Owner, Pod, Probe, Role, State, Volume, VolumeKind};
@@ -41,6 +42,10 @@ pub enum Fact {
     Containers(Box<Containers>),
     /// The disks and the pod network.
     View(Box<crate::node::View>),
+    /// What the folder of a pod's logs shows.
+    LogFolder(Box<LogFolder>),
+    /// A line of trouble in the log of one of the node's own agents.
+    Said(Box<Said>),
     /// A want that could not be served: the engine waits no longer.
     Absent(Absent),
 }
@@ -176,6 +181,8 @@ mod tests {
             Fact::Runtime(Box::default()),
             Fact::Containers(Box::default()),
             Fact::View(Box::new(view)),
+            Fact::LogFolder(Box::default()),
+            Fact::Said(Box::default()),
             Fact::Absent(Absent { want: Want::Runtime, why: "no socket".to_owned() }),
         ];
         for fact in kinds {

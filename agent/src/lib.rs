@@ -16,6 +16,7 @@ pub mod catalogue;
 pub mod command;
 pub mod config;
 pub mod fact;
+pub(crate) mod folder;
 pub mod incident;
 pub mod observation;
 pub mod outbox;

@@ -2,8 +2,9 @@
 
 mod delivery;
 mod engine;
+mod follow;
 
-pub use self::{delivery::*, engine::*};
+pub use self::{delivery::*, engine::*, follow::*};
 
 /// Feeds waiting for the core thread. Few, because each journal batch may hold `BATCH_BYTES`:
 /// full means that the readers stop reading.
@@ -195,12 +196,6 @@ pub const LAST_WORDS_HEAD_BYTES: u64 = 32 * 1024;
 
 /// What is unpacked of one rotated log: several times the kubelet's 10 MiB, and no bomb.
 pub const LAST_WORDS_INFLATED_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Folders of pods that are looked through for one: a full node's, with those not yet removed.
-pub const POD_LOG_FOLDERS: usize = 4096;
-
-/// Files of one container's log folder: five rotated ones (kubelet's default) of a few attempts.
-pub const POD_LOG_FILES: usize = 512;
 
 /// Entries of one cgroup folder that are looked at: a full node's pods in one class, several times.
 pub const CGROUP_ENTRIES: usize = 2048;

@@ -3,6 +3,8 @@
 
 mod from_message;
 pub mod happening;
+pub(crate) mod matters;
+pub(crate) mod pod_line;
 pub mod text;
 pub mod time;
 

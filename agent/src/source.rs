@@ -1,11 +1,14 @@
 //! Where lines come from. A source hands on borrowed [`Line`]s and its position after them; it
 //! judges nothing.
 
+pub mod file;
+pub(crate) mod follow;
 pub mod input;
 pub mod join;
 pub mod journal;
 mod origin;
 pub mod paste;
+pub mod pod_logs;
 pub mod recording;
 pub mod text;
 

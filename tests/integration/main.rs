@@ -26,6 +26,7 @@ mod clock;
 mod commands;
 mod delivery;
 mod faults;
+mod files;
 mod forgery;
 mod journal;
 mod main_path;

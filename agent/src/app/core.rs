@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::diary;
 use super::{
     door::{About, Knowledge, stamp},
+    lanes::{Lanes, is_of_files},
     shelf,
     shelf::Shelf,
 };
@@ -23,15 +24,11 @@ use crate::{
     node::View,
     outbox::{self, Change, Commit, Entry, Outbox},
     record::{Signal, Worth},
-    source::{
-        Feed, Line, Lines, Loss, Micros, Position,
-        join::{Join, Joined},
-    },
+    source::{Feed, Line, Lines, Loss, Micros, Position, join::Joined},
     wall_clock,
 };
 
-/// Whose an entry of the durable state is: the first byte of its key.
-const JOIN_STATE: u8 = b'j';
+/// Whose an entry of the durable state is: the first byte of its key; `lanes` has two more.
 const DIAGNOSIS_STATE: u8 = b'd';
 const SPANS_STATE: u8 = b's';
 
@@ -39,7 +36,7 @@ const SPANS_STATE: u8 = b's';
 /// engine into the same transaction.
 #[derive(Debug)]
 pub struct Core {
-    join: Join,
+    lanes: Lanes,
     diagnosis: Diagnosis,
     outbox: Outbox,
     bounds: encode::Bounds,
@@ -104,9 +101,7 @@ impl Core {
     #[must_use]
     pub fn new(outbox: Outbox, settings: Settings, committed: Arc<Notify>) -> Self {
         let state = outbox.state();
-        let (join, refused) = Join::restore(entries_of(JOIN_STATE, &state));
-        let mut refused: Vec<_> =
-            refused.into_iter().map(|key| owned_by(JOIN_STATE, key)).collect();
+        let (lanes, mut refused) = Lanes::restore(&outbox, &state);
         let node = settings.node.clone();
         let mut diagnosis = Diagnosis::new(settings);
         let entries = entries_of(DIAGNOSIS_STATE, &state);
@@ -118,7 +113,7 @@ impl Core {
             ..Counts::default()
         };
         let mut core = Self {
-            join,
+            lanes,
             diagnosis,
             outbox,
             bounds: encode::Bounds::default(),
@@ -198,7 +193,7 @@ impl Core {
     pub fn feed(&mut self, feed: Feed) {
         match feed {
             Feed::Batch { mut lines, position } => {
-                self.lines(&mut *lines);
+                self.lines(&mut *lines, is_of_files(position.as_ref()));
                 self.moved(position);
             }
             Feed::CaughtUp(at) => self.tick(at),
@@ -218,15 +213,17 @@ impl Core {
         self.diary.write(&diary::Entry::Tick(at));
         self.at = at;
         self.read_from.get_or_insert(at);
-        let Self { join, diagnosis, output, counts, .. } = self;
-        join.advance(at, &mut |joined| understand(diagnosis, output, counts, &joined));
+        let Self { lanes, diagnosis, output, counts, .. } = self;
+        lanes.advance(at, &mut |joined, is_late| {
+            understand(diagnosis, output, counts, &joined, is_late);
+        });
         self.apply(Input::Tick);
     }
 
     /// The input is over: everything pending is concluded.
     pub fn end(&mut self) {
-        let Self { join, diagnosis, output, counts, .. } = self;
-        join.end(&mut |joined| understand(diagnosis, output, counts, &joined));
+        let Self { lanes, diagnosis, output, counts, .. } = self;
+        lanes.end(&mut |joined, is_late| understand(diagnosis, output, counts, &joined, is_late));
         self.apply(Input::End);
     }
 
@@ -272,16 +269,20 @@ impl Core {
         self.note(Input::Checked(check));
     }
 
-    fn lines(&mut self, lines: &mut dyn Lines) {
-        let Self { join, diagnosis, output, counts, at, read_from, .. } = self;
+    fn lines(&mut self, lines: &mut dyn Lines, is_of_files: bool) {
+        let Self { lanes, diagnosis, output, counts, at, read_from, .. } = self;
         #[cfg(feature = "test-faults")]
         let diary = &mut self.diary;
         lines.each(&mut |line: Line<'_>| {
             #[cfg(feature = "test-faults")]
             diary.line(&line);
-            *at = line.at;
             read_from.get_or_insert(line.at);
-            join.push(line, &mut |joined| understand(diagnosis, output, counts, &joined));
+            let is_late = lanes.push(is_of_files, line, &mut |joined, is_late| {
+                understand(diagnosis, output, counts, &joined, is_late);
+            });
+            if !is_late {
+                *at = line.at;
+            }
         });
     }
 
@@ -381,7 +382,7 @@ impl Core {
 
     fn gather(&mut self, [reported, reported_spans]: [u64; 2]) -> Commit {
         let observed = wall_clock::now();
-        let Self { output, bounds, join, diagnosis, spans, .. } = self;
+        let Self { output, bounds, lanes, diagnosis, spans, .. } = self;
         let (mut records, mut ended) = (Vec::with_capacity(output.records.len()), Vec::new());
         for record in output.records.drain(..) {
             let taken = spans.as_mut().map(|(spans, _)| spans.take(&record)).unwrap_or_default();
@@ -396,7 +397,7 @@ impl Core {
         let mut keep = |owner: u8, (key, value): StateChange| {
             state_changes.push((owned_by(owner, key), value));
         };
-        join.changes().into_iter().for_each(|change| keep(JOIN_STATE, change));
+        lanes.changes().for_each(|(owner, change)| keep(owner, change));
         diagnosis.changes(&mut |change| keep(DIAGNOSIS_STATE, change));
         if let Some((spans, _)) = spans {
             spans.changes(&mut |change| keep(SPANS_STATE, change));
@@ -441,22 +442,28 @@ fn understand(
     output: &mut Output,
     counts: &mut Counts,
     joined: &Joined<'_>,
+    is_late: bool,
 ) {
     counts.messages += 1;
     if let Some(observation) = diagnosis.observe(&joined.message, &joined.line) {
         counts.observations += 1;
-        diagnosis.apply(joined.line.at, Input::Observed(Box::new(observation)), output);
+        let seen = Box::new(observation);
+        let input = if is_late { Input::Late(seen) } else { Input::Observed(seen) };
+        diagnosis.apply(joined.line.at, input, output);
     }
 }
 
 /// The entries of one owner, with the keys that it gave them.
-fn entries_of(owner: u8, state: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn entries_of(
+    owner: u8,
+    state: &[(Vec<u8>, Vec<u8>)],
+) -> impl Iterator<Item = (&[u8], &[u8])> {
     state.iter().filter_map(move |(key, value)| {
         let (first, key) = key.split_first()?;
         (*first == owner).then_some((key, value.as_slice()))
     })
 }
 
-fn owned_by(owner: u8, key: Vec<u8>) -> Vec<u8> {
+pub(super) fn owned_by(owner: u8, key: Vec<u8>) -> Vec<u8> {
     std::iter::once(owner).chain(key).collect()
 }

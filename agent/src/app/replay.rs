@@ -89,7 +89,9 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let evidence = Evidence::recorded(replay.answers);
     // Nobody asks a recording.
     let (_, asks) = mpsc::channel(1);
-    let inlets = Inlets { feeds: feeds_in, views, requests: requests_in, facts, asks, evidence };
+    let labels: Box<dyn Fn(&Dated) + Send> = Box::new(|_| {});
+    let inlets =
+        Inlets { feeds: feeds_in, views, requests: requests_in, facts, asks, evidence, labels };
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
     let core = std::thread::Builder::new()
         .name("core".to_owned())

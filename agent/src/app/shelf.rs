@@ -46,7 +46,7 @@ impl Shelf {
                 self.moment(("containers", &whose), dated.clone());
             }
             // Live, Kubernetes Events are not read, and what is absent is no fact to tell.
-            Fact::Event(_) | Fact::Absent(_) => {}
+            Fact::Event(_) | Fact::Absent(_) | Fact::LogFolder(_) | Fact::Said(_) => {}
         }
     }
 

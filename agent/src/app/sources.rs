@@ -1,32 +1,153 @@
-//! Starts what is followed, the journal and the API's view of the pods, and says what of it cannot be
-//! seen at the moment. Owns no source.
+//! Starts what is followed, the journal, log files and the API's view of the pods, and says what of it
+//! cannot be seen at the moment. Owns no source.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
 
-use super::door;
+use super::{chorus::Chorus, door};
 use crate::{
     config::{self, Config},
     export,
     fact::Dated,
     node,
-    source::{Feed, Position, journal},
+    outbox::Outbox,
+    source::{Feed, Position, file, journal, pod_logs},
 };
 
+/// How far each source was read.
+#[derive(Debug)]
+pub(super) struct Positions {
+    journal: Option<Position>,
+    files: Option<Position>,
+    logs: Option<Position>,
+}
+
+impl Positions {
+    pub(super) fn of(outbox: &Outbox) -> Self {
+        Self {
+            journal: outbox.position(journal::SOURCE),
+            files: outbox.position(file::SOURCE),
+            logs: outbox.position(pod_logs::SOURCE),
+        }
+    }
+}
+
+/// All that is read on this node. Dropped, each source ends.
+#[derive(Debug)]
+pub(super) struct Sources {
+    logs: Option<pod_logs::Handle>,
+    files: Option<file::Handle>,
+    pub(super) journal: Option<journal::Handle>,
+}
+
+impl Sources {
+    pub(super) fn start(
+        config: &Config,
+        from: Positions,
+        feeds: &mpsc::Sender<Feed>,
+    ) -> anyhow::Result<Self> {
+        let chorus = Chorus::default();
+        Ok(Self {
+            journal: follow_journal(config, from.journal, feeds, &chorus)?,
+            files: follow_files(config, from.files, feeds, &chorus)?,
+            logs: follow_pod_logs(config, from.logs, feeds)?,
+        })
+    }
+
+    /// Whether a log file was there at the start.
+    pub(super) fn has_files(&self) -> bool {
+        self.files.as_ref().is_some_and(file::Handle::has_some)
+    }
+
+    /// Who wants to know the labels of pods.
+    pub(super) fn learner(&self) -> Box<dyn Fn(&Dated) + Send> {
+        match &self.logs {
+            Some(logs) => Box::new(logs.learner()),
+            None => Box::new(|_| {}),
+        }
+    }
+}
+
 /// Starts to read behind `from`. `None` where the journal is switched off.
-pub(super) fn follow_journal(
+fn follow_journal(
     config: &Config,
     from: Option<Position>,
-    feeds: mpsc::Sender<Feed>,
+    feeds: &mpsc::Sender<Feed>,
+    chorus: &Chorus,
 ) -> anyhow::Result<Option<journal::Handle>> {
     if !config.journal.enabled {
         return Ok(None);
     }
     let journal = journal::Config::from(&config.journal);
-    let handle = journal::spawn(journal, from, feeds);
-    handle.context("the journal's thread cannot be made").map(Some)
+    let voice = chorus.voice(feeds);
+    let number = voice.number();
+    let handle = journal::spawn(journal, from, voice);
+    let handle = handle.context("the journal's thread cannot be made")?;
+    let state = handle.sight();
+    chorus.excuse(number, move || {
+        matches!(state(), journal::State::Unavailable(_) | journal::State::Stopped)
+    });
+    Ok(Some(handle))
+}
+
+/// Follows the log files behind `from`. `None` where none is to be followed.
+fn follow_files(
+    config: &Config,
+    from: Option<Position>,
+    feeds: &mpsc::Sender<Feed>,
+    chorus: &Chorus,
+) -> anyhow::Result<Option<file::Handle>> {
+    let followed = files_config(config);
+    if followed.logs.is_empty() {
+        return Ok(None);
+    }
+    let handle = file::spawn(followed, from, chorus.voice(feeds));
+    handle.context("the thread that follows log files cannot be made").map(Some)
+}
+
+/// What of the configuration concerns log files.
+#[must_use]
+pub fn files_config(config: &Config) -> file::Config {
+    let journal = &config.journal;
+    let journals = match (&journal.folder, journal.enabled) {
+        (_, false) => Vec::new(),
+        (Some(folder), true) => vec![folder.clone()],
+        (None, true) => {
+            ["run/log/journal", "var/log/journal"].map(|it| journal.root.join(it)).to_vec()
+        }
+    };
+    let paths = config.files.paths.iter().filter(|_| config.files.enabled);
+    file::Config {
+        logs: paths.filter_map(|text| file::parse(text)).collect(),
+        journals,
+        max_age: journal.first_read.max_age,
+    }
+}
+
+/// Follows the folder of container logs; the logs of chosen pods behind `from`.
+fn follow_pod_logs(
+    config: &Config,
+    from: Option<Position>,
+    feeds: &mpsc::Sender<Feed>,
+) -> anyhow::Result<Option<pod_logs::Handle>> {
+    if !config.pod_logs.enabled {
+        return Ok(None);
+    }
+    let evidence = &config.evidence;
+    // What may not be read of the dead may not be read of the living.
+    let may_read = evidence.last_words != config::LastWords::None;
+    let chosen = |list: &[String]| if may_read { list.to_vec() } else { Vec::new() };
+    let followed = pod_logs::Config {
+        root: evidence.pod_logs.clone(),
+        links: evidence.log_links.clone(),
+        follow: chosen(&config.pod_logs.follow),
+        follow_labels: chosen(&config.pod_logs.follow_labels),
+        denied_namespaces: evidence.denied_namespaces.clone(),
+    };
+    let handle = pod_logs::spawn(followed, from, feeds.clone());
+    handle.context("the thread that follows the logs of pods cannot be made").map(Some)
 }
 
 /// Watches the node's pods, where the API server may be asked.
@@ -59,11 +180,10 @@ pub fn pods_config(section: &config::Kubernetes, node: &str) -> node::pods::Conf
 }
 
 /// What the sources cannot see at the moment, for who asks.
-pub(super) fn sight(
-    journal: Option<&journal::Handle>,
-    pods: Option<&node::pods::Handle>,
-) -> door::Sight {
-    let journal = journal.map(journal::Handle::sight);
+pub(super) fn sight(sources: &Sources, pods: Option<&node::pods::Handle>) -> door::Sight {
+    let files = sources.files.as_ref().map(file::Handle::sight);
+    let logs = sources.logs.as_ref().map(pod_logs::Handle::sight);
+    let journal = sources.journal.as_ref().map(journal::Handle::sight);
     let pods = pods.map(node::pods::Handle::sight);
     Arc::new(move || {
         let journal = match journal.as_ref().map(|state| state()) {
@@ -86,6 +206,8 @@ pub(super) fn sight(
             }
             _ => None,
         };
-        journal.into_iter().chain(pods).collect()
+        let files = files.as_ref().map(|troubles| troubles()).unwrap_or_default();
+        let logs = logs.as_ref().and_then(|trouble| trouble());
+        journal.into_iter().chain(files).chain(logs).chain(pods).collect()
     })
 }

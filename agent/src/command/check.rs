@@ -11,6 +11,7 @@ use crate::{config, node, source::journal, telemetry};
 
 mod destination;
 mod evidence;
+mod files;
 mod folder;
 mod here;
 mod kind;
@@ -107,6 +108,7 @@ pub(super) fn run(arguments: &Check) -> ExitCode {
 fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(kind::look(&loaded.config));
+    findings.extend(files::look(&loaded.config));
     findings.push(folder::look(&loaded.config.state));
     if loaded.config.journal.enabled {
         let report = journal::probe::probe(&journal::Config::from(&loaded.config.journal));

@@ -10,6 +10,7 @@ use super::{
     judgement::Judgement,
     killer::{self, Attribution},
     mounts::{self, Finding},
+    neighbours,
     world::{ContainerState, World, quote},
 };
 use crate::{
@@ -349,6 +350,9 @@ fn evidence(
         }
     }
     shown.extend(probe_evidence(seat));
+    if let Some(best) = best {
+        shown.extend(neighbours::said(seat.world, &best.cause.id, case.at));
+    }
     shown.push(case.evidence.clone());
     let mut seen = std::collections::BTreeSet::new();
     shown.retain(|it| !it.text.is_empty() && seen.insert((it.source.clone(), it.text.clone())));

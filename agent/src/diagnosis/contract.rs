@@ -13,6 +13,8 @@ use crate::{
 pub enum Input {
     /// A line told us something.
     Observed(Box<Observation>),
+    /// A line of a source that is behind the others: it has its own time, and moves that of nobody.
+    Late(Box<Observation>),
     /// The node looks like this.
     Node(node::View),
     /// A fact beside the lines, or the answer to a want.

@@ -42,6 +42,10 @@ impl Blind {
         if matches!(loss.kind, LossKind::Refused | LossKind::OutboxFull) {
             return None;
         }
+        // What an agent of the network or of storage said is evidence beside the kubelet's word.
+        if loss.component == "pod_log" {
+            return None;
+        }
         let when = match (loss.from, loss.to) {
             (Some(from), Some(to)) => format!(" between {} and {}", time::utc(from), time::utc(to)),
             (None, Some(to)) => format!(" before {}", time::utc(to)),

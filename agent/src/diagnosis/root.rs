@@ -8,6 +8,7 @@ pub(super) mod fault;
 mod members;
 mod order;
 
+pub(super) use self::agent::is_agent;
 use self::fault::{Fault, Layer};
 use super::{
     identity,

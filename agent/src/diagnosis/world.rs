@@ -4,6 +4,7 @@
 mod containers;
 mod facts;
 mod lines;
+mod logs;
 pub(super) mod moment;
 pub(super) mod node;
 mod node_lines;

@@ -64,6 +64,44 @@ impl LastWords {
     }
 }
 
+/// What the folder of a pod's logs shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct LogFolder {
+    /// Whose: by the folder's name, uid, namespace and name.
+    pub pod: PodRef,
+    /// Container name.
+    pub container: Option<String>,
+    /// What is new.
+    pub change: LogFolderChange,
+}
+
+/// What is new in a folder of logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFolderChange {
+    /// An attempt has a log: its start was tried, which proves no more. Above 0, the one before has
+    /// ended.
+    Began {
+        /// The number of `N.log`.
+        attempt: u32,
+    },
+    /// The kubelet removed it: the API has no such pod any more, and its sandboxes are gone.
+    #[default]
+    Gone,
+}
+
+/// A line of trouble in the log of one of the node's own agents (network, storage). Bounded,
+/// redacted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// Whose.
+    pub instance: Instance,
+    /// The line.
+    pub text: String,
+}
+
 /// What cgroups counted. v1 or v2; unknown is `None`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]

@@ -2,8 +2,6 @@
 //! its tail, and the line that says why. Bounded and redacted. The kubelet deletes it soon, so it is
 //! to be read at once. Owns no policy of what may leave the node.
 
-mod folder;
-mod matters;
 mod tail;
 
 use std::{
@@ -14,14 +12,12 @@ use std::{
 
 use podwhy_parser::pod_path::{Directory, LogFile};
 
-use self::{
-    folder::{Folder, Log},
-    tail::Chunk,
-};
+use self::tail::Chunk;
 use crate::{
     fact::{Instance, LastWords, PodRef},
+    folder::{Folder, Log},
     limits,
-    observation::text::plain,
+    observation::{matters, text::plain},
     redact,
     source::Micros,
 };

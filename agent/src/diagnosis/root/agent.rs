@@ -4,6 +4,7 @@ use super::fault::Layer;
 use crate::{
     diagnosis::world::{PodKey, World},
     fact::{self, VolumeKind},
+    observation,
 };
 
 /// Folders that only an agent of the pod network writes to.
@@ -55,9 +56,26 @@ pub(super) fn carries(world: &World, key: &PodKey, layer: Layer) -> bool {
         });
     }
     let Some(pod) = world.pod(key) else { return false };
-    let name = pod.pod.name.as_deref().unwrap_or_default();
+    is_named(pod.pod.name.as_deref().unwrap_or_default(), layer)
+}
+
+/// The same of a pod that may not be known otherwise.
+pub(in crate::diagnosis) fn is_agent(world: &World, pod: &fact::PodRef, layer: Layer) -> bool {
+    let named = observation::Pod {
+        namespace: pod.namespace.clone(),
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+    };
+    match world.key_of(&named) {
+        Some(key) => carries(world, &key, layer),
+        None => is_named(pod.name.as_deref().unwrap_or_default(), layer),
+    }
+}
+
+/// By the words in its name.
+fn is_named(name: &str, layer: Layer) -> bool {
     let words: &[&str] = match layer {
-        Layer::Storage => &["csi-"],
+        Layer::Storage => &["csi"],
         _ => &NETWORK_NAMES,
     };
     words.iter().any(|word| {

@@ -15,12 +15,16 @@ use crate::{
     source::Micros,
 };
 
+const GONE_FROM_API: &str = "the API has no such pod any more";
+
 impl World {
     pub(super) fn take_fact(&mut self, dated: &Dated, moments: &mut Vec<Moment>) {
         let at = dated.at;
         match &dated.fact {
             Fact::Pod(pod) => self.pod_fact(at, pod, moments),
-            Fact::PodGone(named) => self.gone(at, &containers::pod_of(named), moments),
+            Fact::PodGone(named) => {
+                self.gone(at, &containers::pod_of(named), GONE_FROM_API, moments);
+            }
             Fact::PodsListed(listed) => self.listed_facts(at, listed, moments),
             Fact::NodeObject(object) => self.node_object(at, object, moments),
             Fact::Event(event) => self.event(at, event),
@@ -42,6 +46,8 @@ impl World {
             Fact::Runtime(status) => self.runtime_status(at, status, moments),
             Fact::Containers(told) => self.runtime_containers(at, told, moments),
             Fact::View(view) => drop(self.view(view)),
+            Fact::LogFolder(folder) => self.log_folder(at, folder, moments),
+            Fact::Said(said) => self.agent_said(at, said),
             Fact::Absent(_) => {}
         }
     }
@@ -141,7 +147,7 @@ impl World {
         }
     }
 
-    fn gone(&mut self, at: Micros, pod: &Pod, moments: &mut Vec<Moment>) {
+    pub(super) fn gone(&mut self, at: Micros, pod: &Pod, why: &str, moments: &mut Vec<Moment>) {
         let Some(key) = self.key_of(pod) else { return };
         let Some(state) = self.pods.get_mut(&key.0) else { return };
         if state.gone.is_some() {
@@ -149,7 +155,7 @@ impl World {
         }
         state.gone = Some(at);
         self.changed.insert(key.0.clone());
-        let evidence = quote::told("pod", "the API has no such pod any more", at);
+        let evidence = quote::told("pod", why, at);
         moments.push(self.happened(at, &key, None, MomentKind::PodGone, &evidence));
     }
 
@@ -163,7 +169,7 @@ impl World {
             .map(|state| state.pod.clone())
             .collect();
         for pod in missing {
-            self.gone(at, &pod, moments);
+            self.gone(at, &pod, GONE_FROM_API, moments);
         }
     }
 

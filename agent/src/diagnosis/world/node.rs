@@ -59,6 +59,8 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) view: node::View,
     #[serde(skip)]
     pub(in crate::diagnosis) status: Option<(RuntimeStatus, Micros)>,
+    /// Lines of trouble of the node's own agents, with their times, oldest told first.
+    pub(in crate::diagnosis) said: VecDeque<(Micros, crate::fact::Said)>,
     /// Durable: what was told names the node and its versions, and is told the same again.
     pub(in crate::diagnosis) object: Option<(NodeObject, Micros)>,
 }

@@ -13,7 +13,7 @@ use podwhy_parser::{
     docker,
 };
 
-use crate::{limits, source::Micros};
+use crate::{limits, observation::pod_line::Piece, source::Micros};
 
 /// The end of one file.
 #[derive(Debug, Default)]
@@ -122,32 +122,4 @@ pub(super) fn said(chunks: &[Chunk]) -> Said {
     // It died in the middle of a line.
     said.lines.extend([stdout, stderr].into_iter().filter(|rest| !rest.is_empty()));
     said
-}
-
-/// A framed line of a runtime.
-struct Piece {
-    at: Option<Micros>,
-    stream: Stream,
-    is_partial: bool,
-    content: String,
-}
-
-impl Piece {
-    fn of(line: &str) -> Option<Self> {
-        if let Some(line) = cri_log::Line::parse(line) {
-            return Some(Self {
-                at: line.stamp.epoch_micros(),
-                stream: line.stream,
-                is_partial: line.is_partial,
-                content: line.content.to_owned(),
-            });
-        }
-        let line = docker::Line::parse(line)?;
-        Some(Self {
-            at: line.stamp.epoch_micros(),
-            stream: line.stream,
-            is_partial: line.is_partial,
-            content: line.content.chars().collect(),
-        })
-    }
 }

@@ -189,7 +189,7 @@ static NEEDLES: LazyLock<AhoCorasick> = LazyLock::new(|| {
 const NEAR: usize = 40;
 
 /// The line that says why, where one stands out; of equals the last.
-pub(super) fn pick(lines: &[String]) -> Option<usize> {
+pub(crate) fn pick(lines: &[String]) -> Option<usize> {
     let far = lines.len().saturating_sub(NEAR);
     let ranked = lines.iter().enumerate().filter_map(|(at, line)| {
         let (rank, take) = rank(line)?;
@@ -216,6 +216,11 @@ pub(super) fn pick(lines: &[String]) -> Option<usize> {
     });
     let best = ranked.min_by_key(|(score, says)| (*score, std::cmp::Reverse(*says)));
     best.map(|(_, says)| says)
+}
+
+/// The line by itself tells an error of the program that wrote it.
+pub(crate) fn is_error(line: &str) -> bool {
+    rank(line).is_some_and(|(rank, _)| rank <= Error)
 }
 
 fn rank(line: &str) -> Option<(Rank, Take)> {
