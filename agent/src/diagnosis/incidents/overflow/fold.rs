@@ -61,9 +61,12 @@ impl Fold {
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Folded> {
-        self.set_due(name, None);
+        let seat = self.seats.remove(name)?;
+        if let Some(due) = seat.due {
+            self.dues.remove(&(due, name.to_owned()));
+        }
         self.changed.insert(name.to_owned());
-        self.seats.remove(name)
+        Some(seat)
     }
 
     /// The seats of a pod.
@@ -84,10 +87,14 @@ impl Fold {
     pub(in crate::diagnosis) fn rename(&mut self, before: &str, key: &PodKey) {
         for name in self.of_pod(&PodKey(before.to_owned())) {
             let Some(mut seat) = self.take(&name) else { continue };
-            let due = seat.due.take();
-            seat.pod.uid = Some(key.0.clone());
             let rest = name.get(before.len()..).unwrap_or_default();
             let name = format!("{}{rest}", key.0);
+            // Both were spoken of: the newer failure counts.
+            if let Some(twin) = self.take(&name).filter(|twin| twin.failed_at > seat.failed_at) {
+                seat = twin;
+            }
+            let due = seat.due.take();
+            seat.pod.uid = Some(key.0.clone());
             self.seats.insert(name.clone(), seat);
             self.set_due(&name, due);
         }
@@ -105,5 +112,40 @@ impl Fold {
             self.dues.insert((due, name.clone()));
         }
         self.seats.insert(name, seat);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(seats: &[(&str, Micros, Option<Micros>)]) -> Fold {
+        let mut fold = Fold::default();
+        for (name, failed_at, due) in seats {
+            let seat = Folded { failed_at: *failed_at, due: *due, ..Folded::default() };
+            fold.restore((*name).to_owned(), seat);
+        }
+        fold
+    }
+
+    #[test]
+    fn what_runs_is_proven_in_time_whatever_its_pod_is_called_by_then() {
+        let mut fold = fold(&[("shop/web-0|app|run", 1, Some(9))]);
+        fold.rename("shop/web-0", &PodKey("0b7c".to_owned()));
+        assert_eq!(fold.next_due(), Some(9));
+        assert!(fold.take("0b7c|app|run").is_some());
+        assert_eq!((fold.next_due(), fold.seats.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_pod_that_was_folded_under_both_its_names_is_one_and_leaves_no_timer_behind() {
+        let both = [("shop/web-0|app|run", 2, None), ("0b7c|app|run", 1, Some(9))];
+        let mut newer = fold(&both);
+        newer.rename("shop/web-0", &PodKey("0b7c".to_owned()));
+        assert_eq!((newer.seats.len(), newer.next_due()), (1, None), "it failed again since");
+        let both = [("shop/web-0|app|run", 1, None), ("0b7c|app|run", 2, Some(9))];
+        let mut older = fold(&both);
+        older.rename("shop/web-0", &PodKey("0b7c".to_owned()));
+        assert_eq!((older.seats.len(), older.next_due()), (1, Some(9)));
     }
 }
