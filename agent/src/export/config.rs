@@ -240,7 +240,8 @@ impl Config {
             loki: Some(false),
             ..Self::from(section)
         };
-        if own.endpoint.is_some() {
+        let is_elsewhere = own.endpoint.is_some() || environment::has_own_address(environment);
+        if is_elsewhere {
             config.headers_file = None;
             config.token_file = None;
             config.certificate = None;

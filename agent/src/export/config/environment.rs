@@ -31,6 +31,12 @@ pub(super) fn traces_wanted(environment: &Environment, odd: &mut Vec<String>) ->
     }
 }
 
+/// Whether the environment sends spans to an address of their own.
+pub(super) fn has_own_address(environment: &Environment) -> bool {
+    let own = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    own.is_some_and(|url| !url.trim().is_empty())
+}
+
 impl Config {
     /// Lays the standard variables over what is set; returns what was odd about them, for one
     /// warning each. `get` is the environment, given so that tests need none.

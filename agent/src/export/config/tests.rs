@@ -272,7 +272,7 @@ fn o12_spans_are_made_only_where_they_are_asked_for() {
 
 #[test]
 fn credentials_of_the_log_store_go_to_no_trace_store_of_another_address() {
-    let with = |endpoint: Option<&str>| {
+    let with = |endpoint: Option<&str>, env: &[(&str, &str)]| {
         let section = config::Export {
             endpoint: Some("https://gateway".into()),
             token_file: Some("/token".into()),
@@ -286,14 +286,16 @@ fn credentials_of_the_log_store_go_to_no_trace_store_of_another_address() {
             },
             ..config::Export::default()
         };
-        both(&section, &[]).0.traces.unwrap()
+        both(&section, env).0.traces.unwrap()
     };
-    let shared = with(None);
+    let shared = with(None, &[]);
     assert_eq!(shared.token_file, Some("/token".into()));
     assert_eq!(shared.headers_file, Some("/headers".into()));
     assert_eq!(shared.certificate, Some("/ca".into()));
-    let own = with(Some("https://tempo/v1/traces"));
-    assert_eq!((own.token_file, own.headers_file, own.certificate), (None, None, None));
-    assert_eq!(own.client_certificate, Some("/mine".into()));
-    assert_eq!(own.name, "otlp_traces");
+    let variable = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://tempo/v1/traces");
+    for own in [with(Some("https://tempo/v1/traces"), &[]), with(None, &[variable])] {
+        assert_eq!((own.token_file, own.headers_file, own.certificate), (None, None, None));
+        assert_eq!(own.client_certificate, Some("/mine".into()));
+        assert_eq!(own.name, "otlp_traces");
+    }
 }
