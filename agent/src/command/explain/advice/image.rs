@@ -1,13 +1,14 @@
 //! Images and what is started in them (R41, R53, R54, R85).
 
 use super::{Said, said};
-use crate::fact::{Container, State};
+use crate::fact::{Container, Pod, State};
 use crate::source::paste::{Image, Manifest};
 
 pub(super) fn judge(manifest: &Manifest, images: &[Image], all: &mut Vec<Said>) {
     for container in &manifest.pod.containers {
         if let Some(config) = config_of(container, images) {
             entrypoint(container, config, all);
+            user(&manifest.pod, container, config, all);
             processor(manifest, container, config, all);
         }
         let Some(image) = container.image.as_deref().filter(|image| !image.is_empty()) else {
@@ -108,8 +109,12 @@ fn entrypoint(container: &Container, image: &Image, all: &mut Vec<Said>) {
         let what = "set command to the program itself beside args";
         all.push(said("args_to_shell", Some(container), text, what));
     }
-    let wants_number = container.run_as_non_root == Some(true) && container.run_as_user.is_none();
-    if wants_number && is_root(&image.user) {
+}
+
+/// Who runs it where the specification names nobody.
+fn user(pod: &Pod, container: &Container, image: &Image, all: &mut Vec<Said>) {
+    let is_named = container.run_as_user.or(pod.run_as_user).is_some();
+    if container.run_as_non_root == Some(true) && !is_named && is_root(&image.user) {
         let text =
             "runAsNonRoot, and the image's user is root: the container is never created".to_owned();
         all.push(said("image_user_is_root", Some(container), text, "set runAsUser"));
