@@ -63,7 +63,8 @@ fn one(destination: &export::Config, findings: &mut Vec<Finding>) -> Option<Reac
     None
 }
 
-const FIX_SETTING: &str = "set export.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT";
+const FIX_SETTING: &str = "set export.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT, or the form for one \
+                           signal";
 
 fn probe(destination: export::Config, place: &str) -> (Finding, Option<Reached>) {
     let title = title(destination.signal);
@@ -86,7 +87,7 @@ fn probe(destination: export::Config, place: &str) -> (Finding, Option<Reached>)
 }
 
 const FIX_CREDENTIALS: &str = "the credentials are refused: see OTEL_EXPORTER_OTLP_HEADERS, \
-                               export.headers_file and export.token_file";
+                               headers_file and token_file of export, or of export.traces";
 
 /// Over HTTP the question is OPTIONS, which no receiver takes: what matters is who refuses.
 fn judged(title: &'static str, place: &str, reached: &Reached) -> Finding {
@@ -100,8 +101,8 @@ fn judged(title: &'static str, place: &str, reached: &Reached) -> Finding {
         404 => Finding::degraded(
             title,
             what,
-            "the path may be wrong: /v1/logs is appended to export.endpoint, export.logs_endpoint is \
-             used as it is",
+            "the path may be wrong: /v1/logs or /v1/traces is appended to export.endpoint, \
+             export.logs_endpoint and export.traces.endpoint are used as they are",
         ),
         500.. => Finding::degraded(title, what, "it answers, and is not well: see its own log"),
         300..=399 => Finding::degraded(title, what, "it points elsewhere: set that URL"),
