@@ -255,10 +255,10 @@ fn opened(files: &[PathBuf]) -> Given {
                 given.inputs.extend(inputs);
             }
             Err(error) => {
-                let is_file = file != Path::new("-");
-                let name = file.display().to_string();
-                let name = if is_file { name } else { "standard input".to_owned() };
-                let why = crate::source::paste::complaint(&error, &name, "explain");
+                let path = Some(file.display().to_string()).filter(|path| path != "-");
+                let file = path.as_deref().unwrap_or("FILE");
+                let why = crate::source::paste::complaint(&error, file, "explain");
+                let name = path.as_deref().unwrap_or("standard input");
                 given.unread.push(format!("cannot read {name}: {why}"));
             }
         }

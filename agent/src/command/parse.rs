@@ -101,8 +101,9 @@ impl<W: Write> Printing<W> {
             };
             if let Err(error) = read {
                 unread += 1;
+                let file = name.as_deref().unwrap_or("FILE");
+                let why = crate::source::input::complaint(&error, file, "parse");
                 let name = name.as_deref().unwrap_or("standard input");
-                let why = crate::source::input::complaint(&error, name, "parse");
                 complain(&format!("cannot read {name}: {why}"));
             }
         }
