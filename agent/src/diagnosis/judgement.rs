@@ -39,7 +39,6 @@ pub(super) struct Judgement {
     /// What changed just before.
     pub(super) changed: Vec<String>,
     /// How often the cause must be told before an incident opens.
-    #[serde(default)]
     pub(super) tellings: u32,
     /// Nodes with this cause share it at once: it is certain and about the node, not the pod.
     pub(super) of_node: bool,

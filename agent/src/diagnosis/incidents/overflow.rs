@@ -42,10 +42,8 @@ impl Incidents {
     /// A failure for which there is no incident of its own.
     pub(in crate::diagnosis) fn fold(&mut self, now: Micros, mut entry: Entry, ground: Ground<'_>) {
         let (name, at) = (seat_name(&entry), entry.last_seen);
-        self.fold.counts.folded = self.fold.counts.folded.saturating_add(1);
         let has_room = self.fold.seats.len() < limits::FOLDED;
         if let Some(seat) = self.fold.seats.get_mut(&name) {
-            seat.times = seat.times.saturating_add(1);
             seat.failed_at = seat.failed_at.max(at);
             seat.runs = None;
             self.fold.set_due(&name, None);
@@ -57,7 +55,6 @@ impl Incidents {
                 family: entry.family,
                 cause: entry.judgement.cause.id.clone(),
                 title: entry.judgement.cause.title.clone(),
-                times: 1,
                 failed_at: at,
                 runs: None,
                 due: None,

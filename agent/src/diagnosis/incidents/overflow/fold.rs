@@ -21,8 +21,6 @@ pub(in crate::diagnosis) struct Fold {
 /// What is counted, whatever is told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(in crate::diagnosis) struct Counts {
-    /// Folded failures, since ever.
-    pub(super) folded: u64,
     /// Of the present ones those for which the fold had no room either: nothing can prove them over.
     pub(super) beyond: u64,
 }
@@ -34,7 +32,6 @@ pub(in crate::diagnosis) struct Folded {
     pub(super) family: Family,
     pub(super) cause: String,
     pub(super) title: String,
-    pub(super) times: u64,
     /// The newest failure by the lines' clock.
     pub(super) failed_at: Micros,
     /// Since when it runs, by engine time, and what shows it.
