@@ -160,12 +160,13 @@ impl Spans {
         attempts
     }
 
-    /// Forgets what ended longest ago, or else was heard of longest ago.
+    /// Forgets what was heard of longest ago. An open incident is told each hour; what healed before
+    /// it was one has no end that is told, and must not outlast those that have.
     fn make_room(&mut self, id: Id) {
         if self.heads.len() < limits::SPAN_INCIDENTS || self.heads.contains_key(&id) {
             return;
         }
-        let oldest = self.heads.iter().min_by_key(|(_, head)| (head.start.is_some(), head.heard));
+        let oldest = self.heads.iter().min_by_key(|(_, head)| head.heard);
         if let Some(oldest) = oldest.map(|(id, _)| *id) {
             self.clear(oldest);
             self.heads.remove(&oldest);

@@ -205,6 +205,25 @@ fn what_is_remembered_is_bounded() {
 }
 
 #[test]
+fn failures_that_became_no_incident_outlast_none_that_ended_since() {
+    let mut spans = Spans::default();
+    let numbered = |number: usize, seconds: Micros| {
+        let mut failed = failure(1, seconds);
+        failed.attributes[0].1 = text(&format!("{:032x}", number + 1000));
+        failed
+    };
+    for number in 1..limits::SPAN_INCIDENTS {
+        spans.take(&numbered(number, 0));
+    }
+    spans.take(&failure(1, 10));
+    let first = spans.take(&incident(1, "resolved", 20, 10)).context;
+    spans.take(&numbered(0, 30));
+    let again = spans.take(&failure(1, 40)).context;
+    assert!(first.is_some() && again.is_some());
+    assert_ne!(first, again, "what fails again after its end has another span");
+}
+
+#[test]
 fn what_is_no_id_and_belongs_to_no_incident_has_no_span() {
     let mut spans = Spans::default();
     for odd in ["", "0", &"0".repeat(32), &"g".repeat(32), &"1".repeat(31)] {
