@@ -203,15 +203,8 @@ fn missing(
         }
         found.told.insert(0, elsewhere(spec, container, wanted, path, place));
     }
-    let is_whole = listing.is_some_and(|it| it.volumes.iter().all(|volume| !volume.truncated));
-    if is_whole {
-        found.elsewhere.get_or_insert(false);
-        found.later.get_or_insert(false);
-        found.absent = Some(places.is_empty());
-        if places.is_empty() {
-            found.told.push(format!("no volume of the pod holds a file named {wanted}"));
-        }
-    } else if places.is_empty() && mine.is_none() && path.starts_with('/') {
+    let is_whole = listing.is_some_and(|listing| rest(listing, &places, wanted, found));
+    if !is_whole && places.is_empty() && mine.is_none() && path.starts_with('/') {
         likely(spec, container, path, found);
     }
     found.suggested.get_or_insert(false);
@@ -239,7 +232,13 @@ fn unmounted(listing: &Listing, path: &str, ended: Option<i64>, found: &mut Find
             ));
         }
     }
-    if listing.volumes.iter().all(|volume| !volume.truncated) {
+    rest(listing, &places, wanted, found);
+}
+
+/// What follows where nothing was left out of the listing; whether that is so.
+fn rest(listing: &Listing, places: &[Place], wanted: &str, found: &mut Finding) -> bool {
+    let is_whole = listing.volumes.iter().all(|volume| !volume.truncated);
+    if is_whole {
         found.elsewhere.get_or_insert(false);
         found.later.get_or_insert(false);
         found.absent = Some(places.is_empty());
@@ -247,6 +246,7 @@ fn unmounted(listing: &Listing, path: &str, ended: Option<i64>, found: &mut Find
             found.told.push(format!("no volume of the pod holds a file named {wanted}"));
         }
     }
+    is_whole
 }
 
 /// A file of the wanted name.
