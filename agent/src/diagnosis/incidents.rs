@@ -328,6 +328,7 @@ impl Incidents {
             self.settle(number, now, ground, out);
         }
     }
+
     pub(super) fn changes(&mut self, sink: &mut dyn FnMut(u64, Option<&Entry>)) {
         for number in std::mem::take(&mut self.changed) {
             sink(number, self.entries.get(&number));
@@ -341,6 +342,7 @@ impl Incidents {
         self.changed.remove(&number);
     }
 }
+
 /// One of them may lack its namespace.
 fn is_same_owner(one: &str, other: &str) -> bool {
     match (one.split_once('/'), other.split_once('/')) {

@@ -72,6 +72,7 @@ pub(super) struct Heard {
     /// When the kubelet must have written something.
     kubelet_due: Option<Micros>,
 }
+
 impl Silence {
     fn set(&mut self, key: &str, due: Option<Micros>) {
         if let Some(before) = self.due_of.remove(key) {
@@ -107,6 +108,7 @@ impl Incidents {
             heard.kubelet_due.get_or_insert(now);
         }
     }
+
     /// Something happened to the pod: it may take its time again.
     pub(super) fn watch(&mut self, key: &PodKey, world: &World) {
         let first = self.silence.heard.first;

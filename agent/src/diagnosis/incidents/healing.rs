@@ -243,6 +243,7 @@ impl Incidents {
             }
         }
     }
+
     /// A pod that came after all others of its owner were gone takes their place.
     fn succeeded(&mut self, now: Micros, key: &PodKey, ground: Ground<'_>, out: &mut Output) {
         if self.by_workload.is_empty() {
