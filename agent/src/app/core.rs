@@ -199,8 +199,6 @@ impl Core {
             Feed::CaughtUp(at) => self.tick(at),
             Feed::Fact(dated) => self.fact(*dated),
             Feed::Lost(loss, position) => {
-                #[cfg(feature = "test-faults")]
-                self.diary.write(&diary::Entry::Lost(wall_clock::now(), loss.clone()));
                 self.note(Input::Lost(loss));
                 self.moved(position);
             }
@@ -231,8 +229,6 @@ impl Core {
     pub fn node(&mut self, view: View) {
         let fact = Fact::View(Box::new(view.clone()));
         self.shelf.keep(&shelf::dated(wall_clock::now(), fact));
-        #[cfg(feature = "test-faults")]
-        self.diary.write(&diary::Entry::View(wall_clock::now(), Box::new(view.clone())));
         self.note(Input::Node(view));
     }
 
@@ -298,7 +294,10 @@ impl Core {
 
     /// What comes from beside the lines happens by the wall clock, and moves no timer.
     fn note(&mut self, input: Input) {
-        self.diagnosis.apply(wall_clock::now(), input, &mut self.output);
+        let at = wall_clock::now();
+        #[cfg(feature = "test-faults")]
+        self.diary.note(at, &input);
+        self.diagnosis.apply(at, input, &mut self.output);
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use podwhy_parser::Origin;
 
 use crate::{
+    diagnosis::Input,
     fact::Dated,
     node::View,
     source::{Line, Loss, Micros},
@@ -115,6 +116,19 @@ impl Diary {
     pub(super) fn line(&mut self, line: &Line<'_>) {
         if self.0.is_some() {
             self.write(&Entry::Line(Box::new(Written::of(line))));
+        }
+    }
+
+    /// What comes from beside the lines, at the time at which the engine was told.
+    pub(super) fn note(&mut self, at: Micros, input: &Input) {
+        if self.0.is_none() {
+            return;
+        }
+        match input {
+            Input::Node(view) => self.write(&Entry::View(at, Box::new(view.clone()))),
+            Input::Lost(loss) => self.write(&Entry::Lost(at, loss.clone())),
+            // A check changes nothing that the engine knows.
+            _ => {}
         }
     }
 
