@@ -24,7 +24,8 @@ impl Incidents {
         if let Some(node_key) = node_key(&moment.what) {
             let (sign, _) = sign_of(&moment.what);
             if let Some(sign) = sign {
-                for entry in self.entries.values_mut() {
+                for number in &self.of_node {
+                    let Some(entry) = self.entries.get_mut(number) else { continue };
                     if entry.node_key.as_deref() == Some(&node_key) {
                         entry.unsign(None, sign);
                     }
@@ -58,7 +59,8 @@ impl Incidents {
             return;
         }
         let Some(sign) = sign else { return };
-        for entry in self.entries.values_mut() {
+        for number in &self.of_node {
+            let Some(entry) = self.entries.get_mut(number) else { continue };
             let is_about = entry
                 .node_key
                 .as_deref()
@@ -73,7 +75,7 @@ impl Incidents {
 
     fn is_runtime_awaited(&self) -> bool {
         let is_it = |entry: &Entry| entry.node_key.as_deref() == Some("runtime") && entry.is_live();
-        self.entries.values().any(is_it)
+        self.of_node.iter().filter_map(|number| self.entries.get(number)).any(is_it)
     }
 
     /// What else the eviction manager says of evicting belongs to the pressure that it fights. That
@@ -81,7 +83,8 @@ impl Incidents {
     fn pressure_of(&self, text: &str) -> Option<String> {
         let said = text.strip_prefix("Eviction manager: ")?;
         let clause = said.split(": ").next().unwrap_or(said);
-        let keys = self.entries.values().filter(|entry| entry.is_live());
+        let of_node = self.of_node.iter().filter_map(|number| self.entries.get(number));
+        let keys = of_node.filter(|entry| entry.is_live());
         let mut keys = keys.filter_map(|entry| entry.node_key.clone());
         clause.contains("evict").then(|| keys.find(|it| it.starts_with("pressure/")))?
     }
