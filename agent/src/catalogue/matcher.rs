@@ -343,7 +343,8 @@ fn weigh(verdict: &mut Verdict<'_>, rule: &Rule, signals: &dyn Signals) {
         list.iter().filter(|signal| signals.holds(signal) == Some(true)).cloned().collect()
     };
     let (raised, lowered) = (telling(&rule.raised_by), telling(&rule.lowered_by));
-    let has_second = verdict.agreed.iter().any(|signal| !signal.is_place());
+    let is_proof = |signal: &Signal| !signal.is_place() && !signal.is_guess();
+    let has_second = verdict.agreed.iter().any(is_proof);
     let is_proven = verdict.text.is_some() && has_second && verdict.confidence >= UNIQUE;
     if !verdict.unknown.is_empty() {
         verdict.confidence = verdict.confidence.min(SHARED);

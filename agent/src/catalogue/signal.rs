@@ -252,11 +252,12 @@ impl Signal {
 
     /// Whether it says where the text stood, which the matcher sees for itself.
     pub(super) fn is_place(&self) -> bool {
-        // What mounts suggest nobody has seen.
-        matches!(
-            self,
-            Self::Is(Condition::LogLast | Condition::LogOnly | Condition::VolumeMountedElsewhere)
-        )
+        matches!(self, Self::Is(Condition::LogLast | Condition::LogOnly))
+    }
+
+    /// Whether it is only suggested: what nobody has seen makes nothing certain.
+    pub(super) fn is_guess(&self) -> bool {
+        matches!(self, Self::Is(Condition::VolumeMountedElsewhere))
     }
 }
 
