@@ -64,25 +64,18 @@ pub struct Quota {
     pub namespace: String,
     /// Name
     pub name: String,
-    /// What it bounds: `requests.memory`, `limits.cpu`, … with the bound and what is used of it.
-    pub bounds: Vec<(String, String, Option<String>)>,
+    /// What it bounds: `requests.memory`, `limits.cpu`, …
+    pub bounds: Vec<String>,
 }
 
 /// A `ResourceQuota`.
 pub(super) fn quota(value: &Value) -> Quota {
     let hard = at(value, &["status", "hard"]).or_else(|| at(value, &["spec", "hard"]));
-    let used = at(value, &["status", "used"]);
     let bounds = hard.and_then(Value::as_object).into_iter().flatten().take(MOST);
     Quota {
         namespace: text(value, &["metadata", "namespace"]).unwrap_or_default(),
         name: text(value, &["metadata", "name"]).unwrap_or_default(),
-        bounds: bounds
-            .filter_map(|(what, bound)| {
-                let amount =
-                    bound.as_str().map(word).or_else(|| Some(bound.as_i64()?.to_string()))?;
-                Some((word(what), amount, used.and_then(|used| text(used, &[what]))))
-            })
-            .collect(),
+        bounds: bounds.map(|(what, _)| word(what)).collect(),
     }
 }
 

@@ -29,7 +29,7 @@ fn quota(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
         let is_silent = |(_, says): &&(&str, fn(&Container) -> bool)| !says(container);
         let missing: Vec<&str> = ASKED.iter().filter(is_silent).map(|(what, _)| *what).collect();
         let asks = |quota: &&Quota| {
-            quota.bounds.iter().any(|(bound, ..)| {
+            quota.bounds.iter().any(|bound| {
                 // `memory` and `cpu` alone mean the requests.
                 missing
                     .iter()
