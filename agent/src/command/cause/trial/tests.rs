@@ -25,11 +25,10 @@ fn signals(cause: &Cause) -> BTreeSet<Signal> {
 }
 
 /// No example shows these yet. The list only gets shorter.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 6] = [
     "@kill=preemption",
     "@kill=shutdown",
     "@pod.sandbox=ready",
-    "@cgroup.pod.memory.events.oom_kill>0",
     "@cgroup.pids.events.max>0",
     "@psi.memory.full_avg10=high",
     "@same_cause_on_other_owner",
