@@ -25,12 +25,7 @@ fn signals(cause: &Cause) -> BTreeSet<Signal> {
 }
 
 /// No example shows these yet. The list only gets shorter.
-const OPEN: [&str; 4] = [
-    "@kill=preemption",
-    "@kill=shutdown",
-    "@pod.sandbox=ready",
-    "@same_cause_on_other_owner",
-];
+const OPEN: [&str; 3] = ["@kill=preemption", "@kill=shutdown", "@pod.sandbox=ready"];
 
 /// A signal that nobody collects would make its causes "possible" for ever.
 #[test]
