@@ -25,7 +25,7 @@ fn signals(cause: &Cause) -> BTreeSet<Signal> {
 }
 
 /// No example shows these yet. The list only gets shorter.
-const OPEN: [&str; 3] = ["@kill=preemption", "@kill=shutdown", "@pod.sandbox=ready"];
+const OPEN: [&str; 2] = ["@kill=preemption", "@kill=shutdown"];
 
 /// A signal that nobody collects would make its causes "possible" for ever.
 #[test]
