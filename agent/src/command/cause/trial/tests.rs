@@ -24,8 +24,9 @@ fn signals(cause: &Cause) -> BTreeSet<Signal> {
     parts.filter(|part| !is_place(part)).filter_map(Signal::parse).collect()
 }
 
-/// No example shows these yet. The list only gets shorter.
-const OPEN: [&str; 2] = ["@kill=preemption", "@kill=shutdown"];
+/// No example shows this yet: nothing notes the pod that the kubelet ends to make room. The list
+/// only gets shorter.
+const OPEN: [&str; 1] = ["@kill=preemption"];
 
 /// A signal that nobody collects would make its causes "possible" for ever.
 #[test]
