@@ -64,6 +64,8 @@ fn told(incident: &Value) -> String {
 fn r13_each_form_of_paste_is_explained_alone() {
     for (file, expected) in [
         ("describe-image-pull.txt", "image_not_found StartContainer web-0 app"),
+        ("describe-crash-loop.txt", "oom_container StartContainer web-0 app"),
+        ("describe-not-ready.txt", "probe_http_status Probe db-0 db"),
         ("events-table.txt", "volume_configmap_object_missing MountVolume web-0 -"),
         ("events.json", "config_secret_missing StartContainer mail-0 mailer"),
         ("pod-status.yaml", "config_configmap_missing StartContainer web-0 app"),

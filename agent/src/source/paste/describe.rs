@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::value::{age, instant, mail_date, word};
 use super::{Part, Sink, event, object, pod, table};
-use crate::fact::{Dated, Event, Fact, PodRef};
+use crate::fact::{Container, Dated, Event, Fact, PodRef};
 use crate::source::Micros;
 
 /// A line with what is indented below it.
@@ -40,9 +40,11 @@ pub(super) fn read(text: &str, number: u64, now: Option<Micros>, sink: Sink<'_>)
     };
     let name = value_of("Name").unwrap_or_default();
     let namespace = value_of("Namespace");
+    let mut containers = Vec::new();
     if is_pod {
         let object = pod_object(&nodes);
         let pod = pod::of(&object);
+        containers.clone_from(&pod.containers);
         let newest = super::value::newest(&object).max(started);
         for reported in pod::reports(&pod, newest, number) {
             sink(Part::Reported(Box::new(reported)));
@@ -67,9 +69,23 @@ pub(super) fn read(text: &str, number: u64, now: Option<Micros>, sink: Sink<'_>)
         );
         let component = Some(word(row.from)).filter(|from| !from.is_empty());
         let pod = if kind == "Pod" { pod } else { PodRef::default() };
-        event::hand_on(Event { pod, last, first, count, component, ..told }, sink);
+        let container = probed(&containers, row.reason, &row.message);
+        event::hand_on(Event { pod, last, first, count, component, container, ..told }, sink);
     }
     true
+}
+
+/// The table names no container; where only one has such a probe, it is that one.
+fn probed(containers: &[Container], reason: &str, message: &str) -> Option<String> {
+    let has = |container: &&Container| match message.split(' ').next() {
+        Some("Liveness") => container.liveness.is_some(),
+        Some("Readiness") => container.readiness.is_some(),
+        Some("Startup") => container.startup.is_some(),
+        _ => false,
+    };
+    let mut probed = containers.iter().filter(has);
+    let only = probed.next().filter(|_| reason == "Unhealthy" && probed.next().is_none())?;
+    Some(only.name.clone())
 }
 
 fn is_told(value: &str) -> bool {
@@ -289,25 +305,32 @@ fn container(node: &Node<'_>) -> (Value, Value) {
     }
     let flag = |key: &str| told(inside, key).map(|value| value == "True");
     let restarts = told(inside, "Restart Count").and_then(|count| count.parse::<u32>().ok());
+    // One id is printed: the newest instance's. What waits has none that is newer than its last.
+    let id = told(inside, "Container ID").unwrap_or(node.key);
+    let now = find(inside, "State");
+    let is_last = now.is_some_and(|node| node.value == "Waiting");
+    let last_id = if is_last { id.to_owned() } else { format!("{id}-before") };
     let status = json!({
         "name": node.key,
         "containerID": told(inside, "Container ID"),
         "imageID": told(inside, "Image ID"),
-        "state": find(inside, "State").map(state),
-        "lastState": find(inside, "Last State").map(state),
+        "state": now.map(|node| state(node, id)),
+        "lastState": find(inside, "Last State").map(|node| state(node, &last_id)),
         "ready": flag("Ready"),
         "restartCount": restarts,
     });
     (spec, status)
 }
 
-fn state(node: &Node<'_>) -> Value {
+/// `id` is the instance that it is of.
+fn state(node: &Node<'_>, id: &str) -> Value {
     let inside = node.inside.as_slice();
     let (reason, message) = (told(inside, "Reason"), told(inside, "Message"));
     match node.value {
         "Waiting" => json!({"waiting": {"reason": reason, "message": message}}),
         "Running" => json!({"running": {"startedAt": date(inside, "Started")}}),
         "Terminated" => json!({"terminated": {
+            "containerID": id,
             "reason": reason,
             "message": message,
             "exitCode": told(inside, "Exit Code").and_then(|code| code.parse::<i32>().ok()),
