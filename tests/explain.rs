@@ -150,6 +150,19 @@ fn an_input_that_cannot_be_read_is_named_and_the_others_are_explained() {
 }
 
 #[test]
+fn what_nothing_dates_is_said_to_be_of_no_time_and_moves_no_clock() {
+    let tables = ["explain/cases/events-table.txt", "explain/cases/pods-table.txt"];
+    for table in tables {
+        for form in ["json", "text"] {
+            let output = run(&["--output", form, table, "explain/cases/describe-crash-loop.txt"]);
+            let text = out(&output);
+            assert!(!text.contains("1970"), "{table}: {text}");
+            assert!(!text.to_lowercase().contains("stale"), "{table}: {text}");
+        }
+    }
+}
+
+#[test]
 fn several_files_are_one_answer_and_evidence_says_which() {
     let files = ["explain/cases/terminal-copy.txt", "explain/cases/pod-status.yaml"];
     let output = run(&["--output", "json", files[0], files[1]]);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::incident::{self, Incident};
+use crate::source::Micros;
 
 /// Bits of a line's number that stay the line's; above them stands the input's place.
 const FILE_SHIFT: u32 = 40;
@@ -30,6 +31,17 @@ pub(super) fn unnamed(incident: Incident) -> Incident {
         pod.namespace = pod.namespace.take().filter(|name| name != "<namespace>");
     }
     incident
+}
+
+/// Takes back the times of what nothing in the input dates: it stands in 1970, and nobody is told so.
+pub(super) fn undated(incident: &mut Incident) {
+    const DAY: Micros = 86_400_000_000;
+    for at in [&mut incident.first_seen, &mut incident.last_seen, &mut incident.next_retry] {
+        *at = at.filter(|at| *at > DAY);
+    }
+    for evidence in &mut incident.evidence {
+        evidence.at = evidence.at.filter(|at| *at > DAY);
+    }
 }
 
 /// The line's number with its input's place above it.

@@ -11,7 +11,7 @@ use super::answer::{Explained, NamedInput, Options};
 use super::order::{Item, Order};
 use podwhy_parser::Component;
 
-use super::naming::{NO_NAMESPACE, NO_POD, name_of, named, placed, unnamed};
+use super::naming::{NO_NAMESPACE, NO_POD, name_of, named, placed, undated, unnamed};
 use super::nodes::Nodes;
 use super::words::Words;
 use crate::diagnosis::{self, Diagnosis, Input, Output};
@@ -102,8 +102,11 @@ impl Reading {
         let before = run.understood();
         let next = paste.next(&mut |part| match part {
             Part::Line(line) => {
-                *at = line.at.max(*at);
-                run.is_clocked |= line.at != *written;
+                // A prompt or a word between has the time of the file, which is nobody's.
+                if line.at != *written {
+                    *at = line.at.max(*at);
+                    run.is_clocked = true;
+                }
                 if !*is_known {
                     run.said((*place, false), line.dated.then_some(line.at), line.text);
                 }
@@ -428,6 +431,7 @@ impl<'o> Run<'o> {
             if let Some(incident) = self.incidents.remove(&id) {
                 let mut incident = unnamed(incident);
                 named(&mut incident, &self.names);
+                undated(&mut incident);
                 self.nodes.fill(&mut incident);
                 explained.incidents.push(incident);
             }
