@@ -286,7 +286,11 @@ impl Mixed {
             sink(Part::Fact(Box::new(fact)));
             return Ok(());
         }
-        let text = text.strip_prefix("data: ").filter(|rest| rest.starts_with('{')).unwrap_or(text);
+        // What `journalctl` puts before an entry in its forms json-sse and json-seq.
+        let text = ["data: ", "\u{1e}"]
+            .into_iter()
+            .find_map(|lead| text.strip_prefix(lead).filter(|rest| rest.starts_with('{')))
+            .unwrap_or(text);
         if recording::is_json_entry(text.as_bytes()) && text.trim_end().ends_with('}') {
             self.flush(sink);
             return self.objects.take(text.as_bytes(), number, &mut |line| sink(Part::Line(line)));

@@ -300,12 +300,13 @@ fn r13_a_fragment_is_enough_however_it_is_quoted() {
 fn r13_every_form_of_journalctl_gives_the_same_line() {
     let pretty = "{\n\t\"__REALTIME_TIMESTAMP\" : \"1795387941823257\",\n\t\"_UID\" : \"0\",\n\t\"_SYSTEMD_UNIT\" : \"kubelet.service\",\n\t\"MESSAGE\" : \"the line\"\n}\n";
     let sse = "data: {\"__REALTIME_TIMESTAMP\":\"1795387941823257\",\"_UID\":\"0\",\"_SYSTEMD_UNIT\":\"kubelet.service\",\"MESSAGE\":\"the line\"}\n\n";
+    let seq = "\u{1e}{\"__REALTIME_TIMESTAMP\":\"1795387941823257\",\"_UID\":\"0\",\"_SYSTEMD_UNIT\":\"kubelet.service\",\"MESSAGE\":\"the line\"}\n";
     let verbose = "Sun 2026-11-22 22:52:21.823257 UTC [s=ab;i=1;b=cd;m=1;t=2;x=3]\n    _UID=0\n    _SYSTEMD_UNIT=kubelet.service\n    _PID=12\n    MESSAGE=the line\n";
     let export = "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795387941823257\n_UID=0\n_SYSTEMD_UNIT=kubelet.service\nMESSAGE=the line\n\n";
     let short = "Nov 22 22:52:21 node-1 kubelet[12]: the line\n";
     let unit = "Sun 2026-11-22 22:52:21 UTC node-1 kubelet.service[12]: the line\n";
     let unix = "1795387941.823257 node-1 kubelet[12]: the line\n";
-    for text in [pretty, sse, verbose, export, short, unit, unix] {
+    for text in [pretty, sse, seq, verbose, export, short, unit, unix] {
         let mut lines = Vec::new();
         let mut paste =
             Paste::new(Cursor::new(text.to_owned()), 1_795_400_000_000_000, None).unwrap();
