@@ -74,9 +74,11 @@ pub(super) fn text(explained: &Explained, advice: &[Advice], look: Look) -> Stri
         summary(&mut page, explained, &incidents, clock);
     } else if explained.failures > 0 {
         page.line(&format!(
-            "nothing to show: {} failed attempts in {} lines healed by themselves, or the filters \
-             leave them out",
-            explained.failures, explained.lines
+            "nothing to show: {} failed {} in {} lines healed by itself or ended with its pod, or \
+             the filters leave it out",
+            explained.failures,
+            if explained.failures == 1 { "attempt" } else { "attempts" },
+            explained.lines
         ));
     }
     page.finish()
@@ -217,9 +219,10 @@ fn end(page: &mut Page, incident: &Incident, clock: Clock) {
     for loss in &incident.loss {
         page.field("missing", &plain(loss));
     }
-    if !incident.members.is_empty() {
-        let members = format!("{} incidents belong to this one", incident.members.len());
-        page.field("members", &members);
+    match incident.members.len() {
+        0 => {}
+        1 => page.field("members", "1 incident belongs to this one"),
+        several => page.field("members", &format!("{several} incidents belong to this one")),
     }
 }
 
