@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use super::describe;
 use super::event::{self, clauses, of_error, reported};
 use super::value::word;
+use super::{describe, table};
 use crate::fact::PodRef;
 use crate::observation::Observation;
 
 /// What only errors of a pod's start say: without one of these a line is just a line.
-const MARKS: [&str; 24] = [
+const MARKS: [&str; 27] = [
     "failed to \"",
     "failed to \\\"",
     "rpc error: code = ",
@@ -35,6 +35,9 @@ const MARKS: [&str; 24] = [
     "no space left on device",
     "pull policy of Never",
     "failed to resolve reference",
+    "failed to pull and unpack image",
+    "pull access denied",
+    " nodes are available: ",
     "couldn't parse image",
     "failed to setup network for sandbox",
 ];
@@ -65,6 +68,10 @@ pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
         return event::of(&event, None).into_iter().next();
     }
     let text = unescaped(line);
+    if text.contains(" nodes are available: ") {
+        let event = table::made(("Pod", "", None), ["Warning", "FailedScheduling", &text], number);
+        return event::of(&event, None).into_iter().next();
+    }
     let pod = pod_of(&text);
     let error = inner(&text);
     let failures = match of_error(error) {

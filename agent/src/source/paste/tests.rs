@@ -285,6 +285,15 @@ fn r13_a_fragment_is_enough_however_it_is_quoted() {
              ready: NetworkReady=false",
         ),
         (
+            "pull access denied for shop/web, repository does not exist",
+            "StartContainer/ErrImagePull -: pull access denied for shop/web, repository does not \
+             exist",
+        ),
+        (
+            "0/3 nodes are available: 3 Insufficient cpu.",
+            "OffNode/FailedScheduling -: 0/3 nodes are available: 3 Insufficient cpu.",
+        ),
+        (
             r#"  Warning  Failed     3m (x4 over 5m)  kubelet  Error: secret "mail" not found"#,
             r#"StartContainer/CreateContainerConfigError -: secret "mail" not found"#,
         ),
