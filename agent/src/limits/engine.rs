@@ -34,6 +34,10 @@ pub const INCIDENTS_OF_NODE: usize = 64;
 /// again, twice, at about 300 bytes. What comes beyond is only counted.
 pub const FOLDED: usize = 2048;
 
+/// What is folded is said anew after a second (in microseconds) at the earliest: to count
+/// [`FOLDED`] seats takes a millisecond, and a storm brings thousands of failures in that second.
+pub const FOLD_SAID_EVERY: i64 = 1_000_000;
+
 /// Pods of one incident that are told apart; the rest is counted. A node has 110 by default, and
 /// some are made for 500.
 pub const INCIDENT_PODS: usize = 512;

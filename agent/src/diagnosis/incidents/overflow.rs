@@ -64,16 +64,32 @@ impl Incidents {
         } else {
             self.fold.counts.beyond = self.fold.counts.beyond.saturating_add(1);
         }
-        let number = match self.overflow() {
-            Some(number) => number,
-            None => self.open_overflow(now, at, ground),
+        let (number, is_new) = match self.overflow() {
+            Some(number) => (number, false),
+            None => (self.open_overflow(now, at, ground), true),
         };
         let Some(node) = self.entries.get_mut(&number) else { return };
         let nobody = (&PodKey::default(), &observation::Pod::default());
         node.fail((now, at), nobody, None, &ground.settings.recovery);
         node.lines += 1;
-        self.describe_overflow(number);
-        self.set_due(number, Some(now));
+        self.say_soon(number, now, is_new);
+    }
+
+    /// What is folded changed: its incident says so at once, or a little later with what comes then.
+    /// To count thousands anew for each of thousands would be what the node's CPU goes to.
+    fn say_soon(&mut self, number: u64, now: Micros, is_urgent: bool) {
+        self.fold.is_unsaid = true;
+        let soon = now.saturating_add(if is_urgent { 0 } else { limits::FOLD_SAID_EVERY });
+        let due = self.entries.get(&number).and_then(|entry| entry.due);
+        self.set_due(number, Some(due.map_or(soon, |due| due.min(soon))));
+    }
+
+    /// Brings what the incident of the fold says up to date, if `number` is it.
+    pub(super) fn say_fold(&mut self, number: u64) {
+        if self.fold.is_unsaid && self.overflow() == Some(number) {
+            self.fold.is_unsaid = false;
+            self.describe_overflow(number);
+        }
     }
 
     /// The id of the incident that tells of what is folded.
@@ -257,10 +273,11 @@ impl Incidents {
             entry.sign(None, Sign::MemberPassed, &proven);
             entry.sign(None, Sign::MembersPassed, &Proven { at: now, text });
         }
-        if !is_empty {
-            self.describe_overflow(number);
+        if is_empty {
+            self.set_due(number, Some(now));
+        } else {
+            self.say_soon(number, now, false);
         }
-        self.set_due(number, Some(now));
     }
 }
 

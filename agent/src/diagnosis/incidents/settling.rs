@@ -53,6 +53,7 @@ impl Incidents {
     fn settle_one(&mut self, number: u64, now: Micros, ground: Ground<'_>, out: &mut Output) {
         let Some(number) = self.merge(number, now, ground, out) else { return };
         self.arrange(number, now, ground);
+        self.say_fold(number);
         let is_shadowed = self.is_shadowed(number);
         let waits = self.waits_for_members(number);
         let heard = self.kubelet_heard;

@@ -16,6 +16,8 @@ pub(in crate::diagnosis) struct Fold {
     pub(super) dues: BTreeSet<(Micros, String)>,
     pub(super) changed: BTreeSet<String>,
     pub(in crate::diagnosis) counts: Counts,
+    /// Its incident does not say yet what changed last. Not durable: after a start it is said anew.
+    pub(super) is_unsaid: bool,
 }
 
 /// What is counted, whatever is told apart.
@@ -109,6 +111,7 @@ impl Fold {
             self.dues.insert((due, name.clone()));
         }
         self.seats.insert(name, seat);
+        self.is_unsaid = true;
     }
 }
 
