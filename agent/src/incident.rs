@@ -231,6 +231,14 @@ pub struct Next {
     pub risk: Option<String>,
 }
 
+/// A value in a command that somebody will paste into a shell: one plain word, or what stands for
+/// it.
+#[must_use]
+pub fn argument<'v>(value: &'v str, otherwise: &'v str) -> &'v str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,%~[]".contains(c);
+    if !value.starts_with('-') && value.chars().all(is_plain) { value } else { otherwise }
+}
+
 /// Who sent the signal (M3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]

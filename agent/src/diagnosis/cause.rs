@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalogue::{self, Catalogue, Class, Condition, Query, QueryText, Signal, TextFrom, Verdict},
-    incident::{Cause, Confidence, Evidence, Next, Who},
+    incident::{Cause, Confidence, Evidence, Next, Who, argument},
     limits,
 };
 use answers::Answers;
@@ -174,15 +174,17 @@ fn unclassified(seat: &Seat<'_>, told: &mut Judgement) {
     };
     let pod = seat.pod.map_or(&case.pod, |pod| &pod.pod);
     if let (Some(namespace), Some(name)) = (&pod.namespace, &pod.name) {
+        let (namespace, name) = (argument(namespace, "<namespace>"), argument(name, "<pod>"));
         let next = |what: &str, command: String| Next {
             what: what.to_owned(),
             command: Some(command),
             risk: None,
         };
         if matches!(told.reason.as_deref(), Some("CrashLoopBackOff" | "Error" | "OOMKilled")) {
-            let which = seat
-                .container
-                .map_or_else(|| "--all-containers".to_owned(), |name| format!("-c {name}"));
+            let which = seat.container.map_or_else(
+                || "--all-containers".to_owned(),
+                |container| format!("-c {}", argument(container, "<container>")),
+            );
             told.next.push(next(
                 "Read what it wrote before it ended",
                 format!("kubectl -n {namespace} logs {name} {which} --previous --tail=50"),

@@ -24,7 +24,7 @@ use super::{
     },
 };
 use crate::{
-    incident::{Evidence, Next},
+    incident::{Evidence, Next, argument},
     limits,
     observation::{WriterComponent, time},
     source::Micros,
@@ -201,6 +201,7 @@ impl Incidents {
         known(&mut entry, &stage.text, evidence, "the pod comes further: a container of it starts");
         let (space, name) = (pod.pod.namespace.as_deref(), pod.pod.name.as_deref());
         if let (Some(space), Some(name)) = (space, name) {
+            let (space, name) = (argument(space, "<namespace>"), argument(name, "<pod>"));
             entry.judgement.next = vec![Next {
                 what: "Read what Kubernetes itself says of the pod".to_owned(),
                 command: Some(format!("kubectl -n {space} describe pod {name}")),

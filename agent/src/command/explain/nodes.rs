@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fact::PodRef;
-use crate::incident::Incident;
+use crate::incident::{Incident, argument};
 use crate::limits::IDENTITIES;
 
 /// As an incident's command shows a node that nobody named.
@@ -81,7 +81,7 @@ impl Nodes {
                 .cloned()
         });
         let node = of_pod.unwrap_or_else(|| self.name());
-        if node.is_empty() {
+        if argument(&node, "").is_empty() {
             return;
         }
         for command in incident.next.iter_mut().filter_map(|next| next.command.as_mut()) {

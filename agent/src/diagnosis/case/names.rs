@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Seat;
+use crate::incident::argument;
 
 /// Placeholder to value.
 #[derive(Clone, Debug, Default)]
@@ -85,9 +86,11 @@ impl Names {
         words.join(" ").replace(" :", ":").replace(" ,", ",").replace(" .", ".")
     }
 
-    /// A command: unknown names show what to put there.
+    /// A command: unknown names show what to put there, and so do those that a shell would act on.
     pub(in crate::diagnosis) fn command(&self, template: &str) -> String {
-        self.fill(template, |name| format!("<{name}>"))
+        let plain = self.0.iter().filter(|(_, value)| !argument(value, "").is_empty());
+        let plain = Self(plain.map(|(name, value)| (*name, value.clone())).collect());
+        plain.fill(template, |name| format!("<{name}>"))
     }
 
     fn fill(&self, template: &str, unknown: impl Fn(&str) -> String) -> String {
@@ -250,6 +253,11 @@ mod tests {
             "ConfigMap a of is missing"
         );
         assert_eq!(known.command("kubectl -n {ns} get cm {configmap}"), "kubectl -n <ns> get cm a");
+        for hostile in ["a;reboot", "$(reboot)", "`id`", "a'b", "-o=x", "a|b", "a&b", "a>b"] {
+            let mut known = Names::default();
+            known.put("pod", Some(hostile));
+            assert_eq!(known.command("kubectl describe pod {pod}"), "kubectl describe pod <pod>");
+        }
         let literal = "kubectl get pod -o jsonpath='{.status.phase}{range .x}{end}'";
         assert_eq!(known.command(literal), literal);
     }

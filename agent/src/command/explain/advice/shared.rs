@@ -2,6 +2,7 @@
 
 use super::{Said, said};
 use crate::fact::{Container, Pod, Role};
+use crate::incident::argument;
 use crate::source::paste::Quota;
 
 pub(super) fn judge(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
@@ -23,7 +24,7 @@ fn quota(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
         || pod.containers.iter().filter(|it| matches!(it.role, Role::Main | Role::NativeSidecar));
     let here = |quota: &&Quota| quota.namespace.is_empty() || quota.namespace == pod.namespace;
     let known: Vec<&Quota> = quotas.iter().filter(here).collect();
-    let namespace = if pod.namespace.is_empty() { "<namespace>" } else { &pod.namespace };
+    let namespace = namespace_of(pod);
     let command = Some(format!("kubectl -n {namespace} describe quota"));
     for container in lasting() {
         let is_silent = |(_, says): &&(&str, fn(&Container) -> bool)| !says(container);
@@ -68,6 +69,12 @@ fn quota(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
     }
 }
 
+/// As a command names it.
+fn namespace_of(pod: &Pod) -> &str {
+    let unknown = "<namespace>";
+    if pod.namespace.is_empty() { unknown } else { argument(&pod.namespace, unknown) }
+}
+
 /// A sidecar has every right that the application has, and the other way round.
 fn account(pod: &Pod, all: &mut Vec<Said>) {
     let Some(account) = pod.service_account.as_deref().filter(|name| *name != "default") else {
@@ -89,7 +96,8 @@ fn account(pod: &Pod, all: &mut Vec<Said>) {
     let what = "where their rights should differ, set automountServiceAccountToken: false and mount a \
                 projected token only into the container that needs it, or give the sidecar a pod of \
                 its own";
-    let namespace = if pod.namespace.is_empty() { "<namespace>" } else { &pod.namespace };
+    let namespace = namespace_of(pod);
+    let account = argument(account, "<account>");
     let command = format!(
         "kubectl auth can-i --list --as system:serviceaccount:{namespace}:{account} -n {namespace}"
     );
