@@ -2,7 +2,7 @@
 //! the line's own back-off where it has one, else computed; an unknown kubelet version is said.
 
 use super::case::Seat;
-use crate::{observation::time::utc, source::Micros};
+use crate::source::Micros;
 
 const SECOND: Micros = 1_000_000;
 /// Container and image back-off begin here and double …
@@ -65,10 +65,7 @@ fn crash_loop(seat: &Seat<'_>) -> Option<(Micros, String)> {
     let from = ended.or_else(|| Some(seat.state?.back_off?.1)).unwrap_or(seat.case.at);
     let at = from.saturating_add(wait);
     let how = if is_told { "told by the kubelet" } else { "computed: 10 s, doubled at each crash" };
-    let since = match ended {
-        Some(ended) => format!("since its end at {}", utc(ended)),
-        None => "since the kubelet first said so".to_owned(),
-    };
+    let since = if ended.is_some() { "since its end" } else { "since the kubelet first said so" };
     let why = format!(
         "back-off of {} s {since}, {how}; at most 300 s, forgotten after 10 minutes of running; {}",
         wait / SECOND,
@@ -129,10 +126,9 @@ fn image(seat: &Seat<'_>) -> Option<(Micros, String)> {
     let pull = seat.beneath?;
     let wait = doubled(pull.count.saturating_add(1));
     let why = format!(
-        "image back-off of {} s since the pull that failed at {}, computed from {} failed pulls; it \
+        "image back-off of {} s since the last failed pull, computed from {} failed pulls; it \
          begins at 10 s, doubles up to 300 s, and is kept for pod and image apart from restarts; {}",
         wait / SECOND,
-        utc(pull.at),
         pull.count,
         looks(seat)
     );

@@ -196,7 +196,8 @@ fn end(page: &mut Page, incident: &Incident, clock: Clock) {
     }
     if let Some(retry) = incident.next_retry.filter(|_| clock.now.is_some() && !is_over(incident)) {
         let why = incident.next_retry_why.as_deref().map(|why| format!(" ({})", plain(why)));
-        page.field("retry", &format!("{}{}", clock.of(retry), why.unwrap_or_default()));
+        let due = if clock.now.is_some_and(|now| now > retry) { "was due " } else { "" };
+        page.field("retry", &format!("{due}{}{}", clock.of(retry), why.unwrap_or_default()));
     }
     if let Some(runbook) = incident.note.as_deref() {
         page.field("note", &plain(runbook));
