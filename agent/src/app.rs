@@ -130,9 +130,11 @@ async fn live(
     let (caught_up, mut is_caught_up) = oneshot::channel();
     let (asks, asks_in) = mpsc::channel(limits::DOOR_CONNECTIONS);
     let (facts, facts_in) = mpsc::channel(limits::FACTS);
+    let (over, is_over) = oneshot::channel();
     let evidence = Evidence::start(&config.evidence, &facts);
     let inlets = Inlets {
         feeds: feeds_in,
+        over: is_over,
         views: views_in,
         requests: requests_in,
         facts: facts_in,
@@ -183,7 +185,8 @@ async fn live(
     drop(checker);
     drop(pods);
     drop(sources);
-    // An error would mean that the core is gone, which its join tells below.
+    // Errors would mean that the core is gone, which its join tells below.
+    let _ = over.send(());
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
     if let Some(Err(why)) = &delivered {
@@ -248,6 +251,8 @@ async fn nothing_to_read(journal: Option<&journal::Handle>) -> String {
 /// What the core listens to.
 struct Inlets {
     feeds: mpsc::Receiver<Feed>,
+    /// The sources have ended, or hang where nothing ends them.
+    over: oneshot::Receiver<()>,
     views: mpsc::Receiver<View>,
     requests: mpsc::Receiver<Request>,
     facts: mpsc::Receiver<Dated>,
@@ -318,7 +323,7 @@ fn serve(core: Core, inlets: Inlets, ends: Ends) {
 }
 
 async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
-    let (mut is_feeding, mut is_serving) = (true, true);
+    let (mut is_feeding, mut is_serving, mut is_open) = (true, true, true);
     let mut has_checked = false;
     let mut maintain_at = Instant::now() + limits::MAINTAIN_EVERY;
     while is_feeding || is_serving {
@@ -330,6 +335,11 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
                 None => is_serving = false,
             },
             Some(dated) = inlets.facts.recv() => inlets.fact(&mut core, dated),
+            _ = &mut inlets.over, if is_open => {
+                is_open = false;
+                // What is in it still comes.
+                inlets.feeds.close();
+            }
             feed = inlets.feeds.recv(), if is_feeding => match feed {
                 Some(feed) => take(&mut core, &mut inlets, feed, &mut ends),
                 None => {

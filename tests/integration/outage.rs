@@ -115,6 +115,9 @@ fn an_hour_without_a_backend_keeps_the_bound_and_tells_each_record_that_had_to_g
         failures(&received).iter().map(|record| record.text("podwhy.incident.id")).collect();
     let untold: Vec<_> = named.iter().filter(|id| !id.is_empty() && !of.contains(*id)).collect();
     assert!(untold.is_empty(), "incidents that failures name and nothing tells: {untold:?}");
-    assert!(file() < 3 * (4 << 20), "the file stays near its bound: {} bytes", file());
+    // Records, the engine's state, both once more while a commit is under way; and redb doubles a
+    // file that has to grow.
+    let most = 2 * (2 * (4 << 20) + (2 << 20));
+    assert!(file() < most, "the file stays near its bound: {} bytes", file());
     assert!(agent.terminate().success());
 }

@@ -90,8 +90,18 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     // Nobody asks a recording.
     let (_, asks) = mpsc::channel(1);
     let labels: Box<dyn Fn(&Dated) + Send> = Box::new(|_| {});
-    let inlets =
-        Inlets { feeds: feeds_in, views, requests: requests_in, facts, asks, evidence, labels };
+    // A recording ends with its feeds.
+    let (_over, over) = oneshot::channel();
+    let inlets = Inlets {
+        feeds: feeds_in,
+        over,
+        views,
+        requests: requests_in,
+        facts,
+        asks,
+        evidence,
+        labels,
+    };
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
     let core = std::thread::Builder::new()
         .name("core".to_owned())

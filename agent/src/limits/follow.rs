@@ -89,3 +89,7 @@ pub const POD_LOG_FILES: usize = 512;
 /// How long the time of all waits for a source that says nothing: longer than a journal takes to be
 /// opened on a cold disk.
 pub const SOURCE_SILENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How long the end waits for a source of files: one batch is handed on within it, and a file system
+/// that does not answer by then will not.
+pub const FOLLOW_END: std::time::Duration = std::time::Duration::from_secs(3);

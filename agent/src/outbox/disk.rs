@@ -397,16 +397,31 @@ fn put_records(
         if let Some(old) = table.insert(seq, (entry.time, entry.bytes.as_slice()))? {
             totals.forget(signal_of(*seq), old.value().1);
         }
-        let share = totals.each.of_mut(signal_of(*seq));
+        let signal = signal_of(*seq);
+        let share = totals.each.of_mut(signal);
         share.records += 1;
         share.bytes += size(&entry.bytes);
+        // At once: what a large commit brings beyond the bound shall not make the file grow.
+        make_room(&mut tables, signal, totals, limits, &mut dropped)?;
     }
-    for (definition, table) in &mut tables {
-        let signal = match redb::TableHandle::name(definition) == redb::TableHandle::name(&SPANS) {
-            true => Signal::Traces,
-            false => Signal::Logs,
-        };
+    // The bounds themselves may be lower than at the last commit.
+    for signal in Signal::ALL {
+        make_room(&mut tables, signal, totals, limits, &mut dropped)?;
+    }
+    Ok(dropped)
+}
+
+/// Lets the least worthy go, the oldest of them first, until the bounds are kept.
+fn make_room(
+    tables: &mut [Named<'_>],
+    signal: Signal,
+    totals: &mut Totals,
+    limits: Limits,
+    dropped: &mut Each<Option<Dropped>>,
+) -> Result<(), Trouble> {
+    for definition in tables_of(signal) {
         while totals.each.of(signal).is_above(limits, signal) {
+            let Some(table) = of_definition(tables, definition) else { break };
             let Some((_, value)) = table.pop_first()? else { break };
             let (time, bytes): (Micros, &[u8]) = value.value();
             totals.forget(signal, bytes);
@@ -414,7 +429,7 @@ fn put_records(
             *dropped = Dropped::join(*dropped, Some(Dropped::one(time)));
         }
     }
-    Ok(dropped)
+    Ok(())
 }
 
 type Named<'t> = (Records, Table<'t, u64, (i64, &'static [u8])>);
@@ -423,11 +438,14 @@ fn named<'a, 't>(
     tables: &'a mut [Named<'t>],
     seq: u64,
 ) -> Option<&'a mut Table<'t, u64, (i64, &'static [u8])>> {
-    let wanted = table_of(seq);
-    tables
-        .iter_mut()
-        .find(|(definition, _)| {
-            redb::TableHandle::name(definition) == redb::TableHandle::name(&wanted)
-        })
-        .map(|(_, table)| table)
+    of_definition(tables, &table_of(seq))
+}
+
+fn of_definition<'a, 't>(
+    tables: &'a mut [Named<'t>],
+    wanted: &Records,
+) -> Option<&'a mut Table<'t, u64, (i64, &'static [u8])>> {
+    let name = redb::TableHandle::name(wanted);
+    let mut tables = tables.iter_mut();
+    tables.find(|(it, _)| redb::TableHandle::name(it) == name).map(|(_, table)| table)
 }

@@ -11,7 +11,6 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
     time::Duration,
 };
 
@@ -25,6 +24,7 @@ use super::{
     follow::{
         AnyPath, Follow, Id, Lost, LostKind, Saved,
         pump::{Over, Pump},
+        thread::Thread,
         wake::{For, Wake},
     },
 };
@@ -139,8 +139,7 @@ type Troubles = Arc<Mutex<Vec<String>>>;
 pub struct Handle {
     troubles: Troubles,
     has_some: bool,
-    stop: Option<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Thread,
 }
 
 /// Follows the files behind `from`.
@@ -161,11 +160,11 @@ fn start(
     let troubles = Troubles::default();
     let has_some = config.logs.iter().any(|log| config.reads(log) && log.path.exists());
     let mut files = Files::new(config, from, pump, Arc::clone(&troubles));
-    let thread = std::thread::Builder::new().name("files".to_owned()).spawn(move || {
+    let thread = Thread::spawn("files", stop, move || {
         // Either the agent ends, or nobody listens any more.
         let _over = files.run();
     })?;
-    Ok(Handle { troubles, has_some, stop: Some(stop), thread: Some(thread) })
+    Ok(Handle { troubles, has_some, _thread: thread })
 }
 
 impl Handle {
@@ -179,16 +178,6 @@ impl Handle {
     pub fn sight(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
         let troubles = Arc::clone(&self.troubles);
         move || troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported when it happened.
-            let _ = thread.join();
-        }
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod pump;
 mod survey;
 #[cfg(test)]
 mod tests;
+pub(crate) mod thread;
 pub(crate) mod wake;
 
 use std::{collections::VecDeque, io};

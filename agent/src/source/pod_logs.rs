@@ -11,10 +11,8 @@ mod tree;
 
 use std::{
     collections::BTreeMap,
-    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
 };
 
 use podwhy_parser::pod_path::Directory;
@@ -31,6 +29,7 @@ use super::{
     Feed, Line, Lines, Micros, Outlet, Position,
     follow::{
         pump::{Over, Pump},
+        thread::Thread,
         wake::{Wake, Woken},
     },
 };
@@ -62,8 +61,7 @@ pub struct Config {
 pub struct Handle {
     trouble: Arc<Mutex<Option<String>>>,
     choice: Choice,
-    stop: Option<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Thread,
 }
 
 /// Follows the tree; the logs of chosen pods behind `from`.
@@ -76,11 +74,11 @@ pub fn spawn(config: Config, from: Option<Position>, feed: impl Outlet) -> std::
     let pump = Pump::new(Wake::new(stopped), Box::new(feed));
     let choice = Choice::new(&config.follow, &config.follow_labels, &config.denied_namespaces);
     let mut logs = PodLogs::new(config, from.as_ref(), pump, choice.clone(), Arc::clone(&trouble));
-    let thread = std::thread::Builder::new().name("pod_logs".to_owned()).spawn(move || {
+    let thread = Thread::spawn("pod_logs", stop, move || {
         // Either the agent ends, or nobody listens any more.
         let _over = logs.run();
     })?;
-    Ok(Handle { trouble, choice, stop: Some(stop), thread: Some(thread) })
+    Ok(Handle { trouble, choice, _thread: thread })
 }
 
 impl Handle {
@@ -94,16 +92,6 @@ impl Handle {
     pub fn learner(&self) -> impl Fn(&Dated) + Send + Sync + 'static {
         let choice = self.choice.clone();
         move |dated| choice.learn(dated)
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported when it happened.
-            let _ = thread.join();
-        }
     }
 }
 
