@@ -91,35 +91,57 @@ pub(super) struct Said {
 
 /// Reads chunks, oldest first, as one text.
 pub(super) fn said(chunks: &[Chunk]) -> Said {
-    let mut bytes = Vec::new();
-    for chunk in chunks {
-        if bytes.last().is_some_and(|last| *last != b'\n') {
-            bytes.push(b'\n');
-        }
-        bytes.extend_from_slice(&chunk.bytes);
-    }
-    let is_cut = chunks.first().is_some_and(|first| !first.is_whole);
-    let text = String::from_utf8_lossy(&bytes);
     let mut said = Said::default();
     let (mut stdout, mut stderr) = (String::new(), String::new());
-    let lines = text.split('\n').skip(usize::from(is_cut)).filter(|line| !line.is_empty());
-    for line in lines {
-        let Some(piece) = Piece::of(line) else {
-            // A copy without frames, or a driver that we do not know.
-            said.lines.push(line.to_owned());
-            continue;
-        };
-        said.last_at = piece.at.or(said.last_at);
-        let pending = match piece.stream {
-            Stream::Stdout => &mut stdout,
-            Stream::Stderr => &mut stderr,
-        };
-        pending.push_str(&piece.content);
-        if !piece.is_partial {
-            said.lines.push(std::mem::take(pending));
+    let mut is_framed = false;
+    for chunk in chunks {
+        let text = String::from_utf8_lossy(&chunk.bytes);
+        let lines = text.split_inclusive('\n').skip(usize::from(!chunk.is_whole));
+        for line in lines {
+            let (line, is_torn) = match line.strip_suffix('\n') {
+                Some(line) => (line, false),
+                None => (line, true),
+            };
+            let Some(piece) = Piece::of(line) else {
+                // A copy without frames, or a driver that we do not know; but half of a frame is one
+                // that is being written.
+                if !line.is_empty() && !(is_torn && is_framed) {
+                    said.lines.push(line.to_owned());
+                }
+                continue;
+            };
+            is_framed = true;
+            said.last_at = piece.at.or(said.last_at);
+            let pending = match piece.stream {
+                Stream::Stdout => &mut stdout,
+                Stream::Stderr => &mut stderr,
+            };
+            pending.push_str(&piece.content);
+            if !piece.is_partial {
+                said.lines.push(std::mem::take(pending));
+            }
         }
     }
     // It died in the middle of a line.
     said.lines.extend([stdout, stderr].into_iter().filter(|rest| !rest.is_empty()));
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(text: &str, is_whole: bool) -> Chunk {
+        Chunk { bytes: text.as_bytes().to_vec(), is_whole }
+    }
+
+    #[test]
+    fn half_of_a_line_that_is_being_written_is_nothing_that_was_said() {
+        let line = "2026-03-17T10:02:07.412377Z stderr F bad flag\n";
+        let said = |chunks: &[Chunk]| said(chunks).lines;
+        assert_eq!(said(&[chunk(line, true), chunk("2026-03-17T10:0", true)]), ["bad flag"]);
+        let halved = format!("10:02:07Z stderr F cut\n{line}");
+        assert_eq!(said(&[chunk(line, true), chunk(&halved, false)]), ["bad flag", "bad flag"]);
+        assert_eq!(said(&[chunk("no frame\nat all", true)]), ["no frame", "at all"]);
+    }
 }
