@@ -379,11 +379,11 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
     tell(core.maintain(Instant::now()));
 }
 
-/// One feed, and those that wait behind it already: they share a transaction.
+/// One feed, and those that wait behind it already: they share a transaction, unless that grows large.
 fn take(core: &mut Core, inlets: &mut Inlets, first: Feed, ends: &mut Ends) {
     let mut next = Some(first);
-    for _ in 0..limits::FEEDS_PER_COMMIT {
-        let Some(feed) = next else { return };
+    let mut taken = 0;
+    while let Some(feed) = next {
         let is_caught_up = matches!(feed, Feed::CaughtUp(_));
         core.feed(feed);
         // At once: what a dead container said is deleted soon.
@@ -392,11 +392,9 @@ fn take(core: &mut Core, inlets: &mut Inlets, first: Feed, ends: &mut Ends) {
             // Nobody need wait for it.
             let _ = caught_up.send(());
         }
-        next = inlets.feeds.try_recv().ok();
-    }
-    if let Some(feed) = next {
-        core.feed(feed);
-        inlets.ask(core);
+        taken += 1;
+        let has_room = taken < limits::FEEDS_PER_COMMIT && core.waiting() < limits::COMMIT_RECORDS;
+        next = if has_room { inlets.feeds.try_recv().ok() } else { None };
     }
 }
 

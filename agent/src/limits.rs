@@ -288,6 +288,9 @@ pub const MAINTAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(1
 /// few enough that a storm does not hold back its first record.
 pub const FEEDS_PER_COMMIT: usize = 16;
 
+/// Records from which on a transaction takes no further feed: they are in memory until it ends.
+pub const COMMIT_RECORDS: usize = 512;
+
 /// Requests of the exporter waiting for the core: it sends one at a time, a second place costs nothing.
 pub const EXPORT_REQUESTS: usize = 4;
 

@@ -356,6 +356,11 @@ impl Core {
         change
     }
 
+    /// Records that the next commit takes.
+    pub fn waiting(&self) -> usize {
+        self.output.records.len()
+    }
+
     /// Tells what the full outbox let go of a signal; returns how many that are.
     fn report_dropped(&mut self, signal: Signal) -> u64 {
         let Some(dropped) = self.outbox.unreported(signal) else { return 0 };
