@@ -15,6 +15,9 @@ mod journald;
 #[path = "../tests/integration/load.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod load;
+#[path = "../tests/integration/soak.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "the tests need more of it")]
+mod soak;
 #[path = "../tests/integration/wait.rs"]
 mod wait;
 

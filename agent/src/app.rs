@@ -123,8 +123,7 @@ async fn live(
     let from = Positions::of(core.outbox());
 
     let (feeds, feeds_in) = mpsc::channel(limits::FEED_QUEUE);
-    let sources = Sources::start(config, from, &feeds)?;
-    drop(feeds);
+    let sources = Sources::start(config, from, feeds)?;
     let (views, views_in) = mpsc::channel(limits::VIEWS);
     let (requests, requests_in) = mpsc::channel(limits::EXPORT_REQUESTS);
     let (caught_up, mut is_caught_up) = oneshot::channel();
@@ -142,16 +141,10 @@ async fn live(
         evidence,
         labels: sources.learner(),
     };
+    let concludes = until == Until::CaughtUp;
     let (concluded, is_concluded) = oneshot::channel();
-    let ends = Ends {
-        caught_up: Some(caught_up),
-        concludes: until == Until::CaughtUp,
-        concluded: Some(concluded),
-    };
-    let core = std::thread::Builder::new()
-        .name("core".to_owned())
-        .spawn(move || serve(core, inlets, ends))
-        .context("the core's thread cannot be made")?;
+    let ends = Ends { caught_up: Some(caught_up), concludes, concluded: Some(concluded) };
+    let core = spawn(core, inlets, ends)?;
 
     let checker = node::Checker::start(&config.node, move |view, _| drop(views.try_send(view)))
         .context("the thread that looks at the node cannot be made")?;
@@ -311,6 +304,13 @@ struct Ends {
     concludes: bool,
     /// Told when that is durable: only then is there nothing more to deliver.
     concluded: Option<oneshot::Sender<()>>,
+}
+
+/// Gives the core its thread.
+fn spawn(core: Core, inlets: Inlets, ends: Ends) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("core".to_owned());
+    let thread = thread.spawn(move || serve(core, inlets, ends));
+    thread.context("the core's thread cannot be made")
 }
 
 /// The core's thread.

@@ -16,7 +16,7 @@ use super::{
     core::Core,
     delivery::{deliver, of_exporter},
     evidence::Evidence,
-    serve,
+    spawn,
 };
 use crate::{
     diagnosis,
@@ -103,10 +103,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
         labels,
     };
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
-    let core = std::thread::Builder::new()
-        .name("core".to_owned())
-        .spawn(move || serve(core, inlets, ends))
-        .context("the core's thread cannot be made")?;
+    let core = spawn(core, inlets, ends)?;
     let (drain, draining) = watch::channel(None);
     let exporter =
         tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));

@@ -46,9 +46,10 @@ impl Sources {
     pub(super) fn start(
         config: &Config,
         from: Positions,
-        feeds: &mpsc::Sender<Feed>,
+        feeds: mpsc::Sender<Feed>,
     ) -> anyhow::Result<Self> {
         let chorus = Chorus::default();
+        let feeds = &feeds;
         Ok(Self {
             journal: follow_journal(config, from.journal, feeds, &chorus)?,
             files: follow_files(config, from.files, feeds, &chorus)?,

@@ -105,7 +105,8 @@ pub(super) fn said(chunks: &[Chunk]) -> Said {
             let Some(piece) = Piece::of(line) else {
                 // A copy without frames, or a driver that we do not know; but half of a frame is one
                 // that is being written.
-                if !line.is_empty() && !(is_torn && is_framed) {
+                let is_half = is_torn && is_framed;
+                if !line.is_empty() && !is_half {
                     said.lines.push(line.to_owned());
                 }
                 continue;

@@ -10,8 +10,11 @@ pub(super) fn judge(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
     account(pod, all);
 }
 
+/// Whether a container says what is asked.
+type Says = fn(&Container) -> bool;
+
 /// What a quota can ask each container to say, and whether it does.
-const ASKED: [(&str, fn(&Container) -> bool); 4] = [
+const ASKED: [(&str, Says); 4] = [
     ("requests.memory", |it| it.memory_request_bytes.is_some() || it.memory_limit_bytes.is_some()),
     ("limits.memory", |it| it.memory_limit_bytes.is_some()),
     ("requests.cpu", |it| it.cpu_request_millicores.is_some() || it.cpu_limit_millicores.is_some()),
@@ -27,7 +30,7 @@ fn quota(pod: &Pod, quotas: &[Quota], all: &mut Vec<Said>) {
     let namespace = namespace_of(pod);
     let command = Some(format!("kubectl -n {namespace} describe quota"));
     for container in lasting() {
-        let is_silent = |(_, says): &&(&str, fn(&Container) -> bool)| !says(container);
+        let is_silent = |(_, says): &&(&str, Says)| !says(container);
         let missing: Vec<&str> = ASKED.iter().filter(is_silent).map(|(what, _)| *what).collect();
         let asks = |quota: &&Quota| {
             quota.bounds.iter().any(|bound| {
