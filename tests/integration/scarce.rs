@@ -134,10 +134,20 @@ fn a_journal_that_may_not_be_read_is_named_with_its_fix_and_read_once_it_may() {
     chmod(&closed, "700");
     let mut agent = setup.start_as(65534);
     wait_for_log(&setup, "CAP_DAC_READ_SEARCH");
+    // By then its reader has looked for itself.
+    wait::until("its reader is up", SOON, || agent.reader().is_some_and(has_opened));
     assert!(agent.is_running(), "without a source it waits");
     assert!(everybody(&closed));
     wait_for_pods(&collector, 0..50, LONG);
     all_is_well(agent, &collector, 50);
+}
+
+/// Whether a reader waits for a change, which it begins to do behind its first look.
+fn has_opened(pid: u32) -> bool {
+    let folder = format!("/proc/{pid}/fd");
+    let links = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut targets = links.filter_map(|link| std::fs::read_link(link.path()).ok());
+    targets.any(|target| target.to_string_lossy().contains("inotify"))
 }
 
 fn chmod(path: &Path, mode: &str) {

@@ -16,6 +16,8 @@ use super::{Config, sd};
 
 /// Entries that are looked at: enough to see every unit that is alive, quick on any node.
 const LOOKED_AT: u32 = 20_000;
+/// Journal namespaces that are named: a node has one or two.
+const NAMESPACES_TOLD: usize = 4;
 /// `incompatible_flags` of a journal file's header that name a compression, and who decompresses.
 const COMPRESSIONS: [(u32, &str, &str); 3] =
     [(1, "xz", "liblzma.so.5"), (2, "lz4", "liblz4.so.1"), (8, "zstd", "libzstd.so.1")];
@@ -131,6 +133,7 @@ pub(super) fn folders(config: &Config) -> Requirement {
             }
         }
     }
+    found.extend(namespaces(config));
     let fix = match denied {
         true => "run as root or with CAP_DAC_READ_SEARCH, or join the group systemd-journal",
         false => {
@@ -149,6 +152,31 @@ pub(super) fn folders(config: &Config) -> Requirement {
         found: found.join("; "),
         fix: (status != Status::Met).then(|| fix.to_owned()),
     }
+}
+
+/// Folders of journal namespaces (`LogNamespace=` of a unit), which libsystemd passes over when it
+/// opens a whole root.
+fn namespaces(config: &Config) -> Vec<String> {
+    if config.directory.is_some() {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    for folder in place::folder_paths(config) {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some((machine, namespace)) = name.split_once('.') else { continue };
+            if machine.len() == 32 && machine.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                all.push(format!(
+                    "namespace {} is not read (journal.folder: {} reads it instead)",
+                    crate::observation::text::plain(namespace),
+                    folder.join(&name).display()
+                ));
+            }
+        }
+    }
+    all.sort();
+    all.truncate(NAMESPACES_TOLD);
+    all
 }
 
 fn readable_files(config: &Config) -> Vec<PathBuf> {
@@ -288,4 +316,25 @@ fn take_census(
         is_on_entry = journal.next()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_not_read_is_told_with_what_reads_it() {
+        let root = tempfile::tempdir().unwrap();
+        let journals = root.path().join("var/log/journal");
+        let machine = "0123456789abcdef0123456789abcdef";
+        for name in [machine, &format!("{machine}.kubelet"), "remote.old"] {
+            std::fs::create_dir_all(journals.join(name)).unwrap();
+        }
+        let mut config = Config { root: root.path().to_owned(), ..Config::default() };
+        let told = namespaces(&config);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("namespace kubelet is not read"), "{told:?}");
+        config.directory = Some(journals.join(format!("{machine}.kubelet")));
+        assert!(namespaces(&config).is_empty());
+    }
 }

@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
 
 fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, Stop> {
     let library = sd::Library::load(&request.config.library).map_err(fatal)?;
+    let folders = place::folders(&request.config);
     let journal = place::open(&library, &request.config)?;
     let table = Table::new(&request.config.units);
     let mut reader = Reader {
@@ -72,7 +73,7 @@ fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, S
         library: &library,
         journal,
         watched: false,
-        folders: vec![],
+        folders,
         opened_at: Instant::now(),
         batch: Builder::default(),
         scanned: 0,
@@ -106,7 +107,7 @@ struct Reader<'a> {
     /// Whether the kernel tells of new files.
     watched: bool,
     /// What the journal's folders were when it was opened.
-    folders: Vec<Option<(u64, u64)>>,
+    folders: Vec<Option<place::Root>>,
     opened_at: Instant,
     batch: Builder,
     /// Entries looked at since the last batch.

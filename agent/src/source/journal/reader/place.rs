@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
@@ -55,7 +55,6 @@ impl Reader<'_> {
     pub(super) fn begin(&mut self) -> Result<(), Stop> {
         // Watching comes first: what is made after this is learnt of (J3, J8).
         self.watched = self.journal.watch().is_ok();
-        self.folders = folders(&self.request.config);
         self.opened_at = Instant::now();
         self.filter.reset();
         self.standing = false;
@@ -79,6 +78,7 @@ impl Reader<'_> {
 
     /// Opens the journal anew and goes on after the last batch.
     pub(super) fn reopen(&mut self) -> Result<(), Stop> {
+        self.folders = folders(&self.request.config);
         self.journal = open(self.library, &self.request.config)?;
         self.begin()
     }
@@ -238,12 +238,26 @@ pub(in crate::source::journal) fn folder_paths(config: &Config) -> Vec<PathBuf> 
     }
 }
 
-fn folders(config: &Config) -> Vec<Option<(u64, u64)>> {
-    let identity = |path: &PathBuf| {
+/// What the folders are, to be asked before they are opened: what changes meanwhile is seen then.
+pub(super) fn folders(config: &Config) -> Vec<Option<Root>> {
+    folder_paths(config).iter().map(|path| Root::of(path)).collect()
+}
+
+/// A folder that holds journals. One that may not be read is passed over by libsystemd in silence,
+/// and not watched: nothing would tell that it may be read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Root {
+    device: u64,
+    inode: u64,
+    is_readable: bool,
+}
+
+impl Root {
+    fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    };
-    folder_paths(config).iter().map(identity).collect()
+        let is_readable = std::fs::read_dir(path).is_ok() && path.join(".").metadata().is_ok();
+        Some(Self { device: metadata.dev(), inode: metadata.ino(), is_readable })
+    }
 }
 
 /// How many entries lie between two cursors of one sequence: `s=<id>;i=<number>;…`.
