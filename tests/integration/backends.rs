@@ -54,6 +54,7 @@ fn program(name: &str) -> PathBuf {
 impl Backend {
     fn loki(folder: &Path) -> Self {
         let port = free_port();
+        podwhy::export::otlp_http::install_tls_provider();
         let mut command = Command::new(program("loki"));
         command.arg(config("loki")).arg("-config.expand-env=true");
         command.env("LOKI_PORT", port.to_string());
