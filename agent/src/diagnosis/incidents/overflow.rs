@@ -61,6 +61,7 @@ impl Incidents {
             };
             self.fold.seats.insert(name.clone(), seat);
             self.fold.changed.insert(name);
+            self.fold.counts.beyond = 0;
         } else {
             self.fold.counts.beyond = self.fold.counts.beyond.saturating_add(1);
         }
@@ -226,7 +227,7 @@ impl Incidents {
         }
         let mut causes: Vec<(&str, (u64, Vec<&Folded>))> = causes.into_iter().collect();
         causes.sort_by_key(|(cause, (count, _))| (std::cmp::Reverse(*count), *cause));
-        let failures = self.fold.seats.len() as u64 + self.fold.counts.beyond;
+        let failures = self.fold.seats.len() as u64;
         let (count, bound) = (pods.len() as u64, limits::INCIDENTS);
         let most: Vec<String> = causes
             .iter()
@@ -255,7 +256,7 @@ impl Incidents {
         if self.fold.counts.beyond > 0 {
             let beyond = self.fold.counts.beyond;
             let text =
-                format!("{beyond} failures more were only counted: no room was left for them");
+                format!("{beyond} attempts more were only counted: no room was left for them");
             evidence.push(quote::told("overflow", &text, at));
         }
         entry.judgement.cause.title = limits::cut(&title, limits::TITLE_BYTES).0.to_owned();
@@ -264,10 +265,14 @@ impl Incidents {
         self.changed.insert(number);
     }
 
-    /// The fold became smaller. Empty, it is over, unless some of it was never told apart.
+    /// The fold became smaller. Empty, it is over.
     fn fold_shrank(&mut self, now: Micros, proven: Proven) {
         let Some(number) = self.overflow() else { return };
-        let is_empty = self.fold.seats.is_empty() && self.fold.counts.beyond == 0;
+        // Those that were only counted find a seat with their next attempt, now that there are some.
+        if self.fold.seats.len() < limits::FOLDED {
+            self.fold.counts.beyond = 0;
+        }
+        let is_empty = self.fold.seats.is_empty();
         if let Some(entry) = self.entries.get_mut(&number).filter(|_| is_empty) {
             let text = format!("{}; nothing is folded any more", proven.text);
             entry.sign(None, Sign::MemberPassed, &proven);

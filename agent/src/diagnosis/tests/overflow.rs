@@ -91,3 +91,27 @@ fn a_full_engine_stays_quick_and_finds_room_for_a_fault_of_the_node() {
     story.0.tick(60_000);
     assert_eq!(story.only_node().cause.id, "node_disk_pressure");
 }
+
+#[test]
+fn what_was_only_counted_finds_a_seat_with_its_next_attempt_once_there_is_room() {
+    let mut story = full(limits::FOLDED);
+    let last = limits::INCIDENTS + limits::FOLDED;
+    // One pod too many, and each of its attempts is counted.
+    for again in 0..3 {
+        fails(&mut story, 21_000 + again * 400, last);
+    }
+    story.0.tick(25_000);
+    let only = |told: &Incident| told.evidence.iter().any(|it| it.text.contains("only counted"));
+    let counted = summary(&story).unwrap();
+    assert!(counted.cause.title.starts_with("2048 failures of"), "{}", counted.cause.title);
+    assert!(only(&counted), "{:?}", counted.evidence);
+    removed(&mut story, 30_000, last - 1);
+    story.0.tick(35_000);
+    let freed = summary(&story).unwrap();
+    assert!(!only(&freed), "there is room again: {:?}", freed.evidence);
+    assert!(freed.cause.title.starts_with("2047 failures of"), "{}", freed.cause.title);
+    fails(&mut story, 36_000, last);
+    story.0.tick(40_000);
+    let seated = summary(&story).unwrap();
+    assert!(seated.cause.title.starts_with("2048 failures of") && !only(&seated), "{seated:#?}");
+}

@@ -23,7 +23,8 @@ pub(in crate::diagnosis) struct Fold {
 /// What is counted, whatever is told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(in crate::diagnosis) struct Counts {
-    /// Of the present ones those for which the fold had no room either: nothing can prove them over.
+    /// Attempts for which the fold had no room either, since it last had some: which of them are the
+    /// same failure again, and which are over, nothing can tell.
     pub(super) beyond: u64,
 }
 
