@@ -20,6 +20,9 @@ use crate::{
 
 /// Lines and Events this long before a failure can still belong to it: the longest back-off, twice.
 const RECENT: Micros = 600_000_000;
+/// The reason at which the kubelet ends a pod that ran, among those at which it refuses one.
+pub(super) const PREEMPTING: &str = "Preempting";
+
 /// An evicted pod's containers end within its grace period.
 const EVICTION: Micros = 120_000_000;
 /// Clocks of two writers differ by less.
@@ -70,12 +73,17 @@ pub(super) struct Said {
 }
 
 impl Case {
-    /// The end of a container of an evicted pod is the eviction's.
+    /// The end of a container of a pod that was evicted, or ended to make room, is due to that.
     pub(super) fn evicted(&self, world: &World) -> Option<Self> {
-        let evidence = world.pod(self.key.as_ref()?)?.evicted.as_ref()?;
+        let pod = world.pod(self.key.as_ref()?)?;
+        let (step, reason, evidence) = match (&pod.evicted, &pod.preempted) {
+            (Some(evidence), _) => ("Eviction", "Evicted", evidence),
+            (None, Some(evidence)) => ("Admission", PREEMPTING, evidence),
+            (None, None) => return None,
+        };
         self.step.is_empty().then(|| Self {
-            step: "Eviction".to_owned(),
-            reason: Some("Evicted".to_owned()),
+            step: step.to_owned(),
+            reason: Some(reason.to_owned()),
             message: evidence.text.clone(),
             evidence: evidence.clone(),
             ..self.clone()
@@ -125,7 +133,7 @@ impl Case {
             MomentKind::Unhealthy { .. } | MomentKind::ProbeFailed { .. } => ("Probe", unhealthy()),
             MomentKind::Evicted => ("Eviction", Some("Evicted".to_owned())),
             MomentKind::Refused { reason } => ("Admission", reason.clone()),
-            MomentKind::Preempted => ("Admission", Some("Preempting".to_owned())),
+            MomentKind::Preempted => ("Admission", Some(PREEMPTING.to_owned())),
             MomentKind::OomKill => ("Running", None),
             MomentKind::SandboxEnded => ("CreatePodSandbox", None),
             MomentKind::NetworkReady(false) => {
@@ -199,6 +207,15 @@ pub(super) struct Seat<'a> {
     pub(super) beneath: Option<&'a FailureSeen>,
 }
 
+/// A pod that ran has to go for others: the node lacks something, or a critical pod needs its place.
+fn is_sent_away(case: &Case) -> bool {
+    match case.step.as_str() {
+        "Eviction" => true,
+        "Admission" => case.reason.as_deref() == Some(PREEMPTING),
+        _ => false,
+    }
+}
+
 /// Reasons that only say "waits".
 pub(super) fn is_waiting(reason: Option<&str>) -> bool {
     matches!(reason, Some("CrashLoopBackOff" | "ImagePullBackOff"))
@@ -209,7 +226,7 @@ impl<'a> Seat<'a> {
         let pod = case.key.as_ref().and_then(|key| world.pod(key));
         let spec = case.key.as_ref().and_then(|key| world.spec(key));
         let container = case.container.as_deref().or_else(|| match case.step.as_str() {
-            "Eviction" => only_container(pod),
+            _ if is_sent_away(case) => only_container(pod),
             "Admission" | "NodeShutdown" => None,
             _ => blocking(spec),
         });
@@ -251,7 +268,7 @@ impl<'a> Seat<'a> {
             "StartContainer" | "" => by_id.or_else(|| state.last_ended()),
             "KillContainer" => by_id,
             // Its end comes a moment after the word that its pod must go.
-            "Eviction" => by_id.or_else(|| state.last_ended()).filter(|it| {
+            _ if is_sent_away(self.case) => by_id.or_else(|| state.last_ended()).filter(|it| {
                 it.ended.is_some_and(|at| at.saturating_add(EVICTION) >= self.case.at)
             }),
             _ => None,
@@ -272,9 +289,11 @@ impl<'a> Seat<'a> {
                     && volume.is_none_or(|volume| it.message.contains(volume))
             });
         }
-        if case.step == "Eviction" {
-            // At verbosity 3 the kubelet says why just before it says that it is done.
-            return failures.find(|it| it.step == "Eviction" && it.message != case.message);
+        if is_sent_away(case) {
+            // The kubelet says why just before it says that it is done: at verbosity 3 of an eviction.
+            return failures.find(|it| {
+                it.step == case.step && it.reason == case.reason && it.message != case.message
+            });
         }
         let of_container = |it: &&FailureSeen| {
             it.step == "StartContainer" && it.container.as_deref() == self.container

@@ -9,6 +9,7 @@ use super::{Ground, Incidents};
 use crate::{
     diagnosis::{
         Output,
+        case::PREEMPTING,
         incident::Entry,
         key::Family,
         recovery::{Proven, Sign},
@@ -89,9 +90,11 @@ impl Incidents {
                 }
                 return;
             }
-            MomentKind::Refused { .. } => {
+            MomentKind::Refused { .. } | MomentKind::Preempted => {
                 if self.find(key, |entry| entry.family == Family::Admission).is_none() {
-                    word(self, Family::Admission, ["Admission", ""]);
+                    let is_sent_away = moment.what == MomentKind::Preempted;
+                    let reason = if is_sent_away { PREEMPTING } else { "" };
+                    word(self, Family::Admission, ["Admission", reason]);
                 }
                 return;
             }

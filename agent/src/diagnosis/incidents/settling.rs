@@ -247,12 +247,13 @@ pub(in crate::diagnosis) fn can_open(entry: &Entry) -> bool {
 }
 
 /// What a pod's containers and sandbox are told to end of, a moment before the word that it was
-/// evicted: that is told, and this is how it went.
+/// evicted or had to make room: that is told, and this is how it went.
 fn went_with_eviction(entry: &Entry, ground: Ground<'_>) -> bool {
     let of_end = matches!(entry.family, Family::Run | Family::Sandbox | Family::Ready);
     let is_evicted = |member: &Member| {
         let pod = ground.world.pod(&member.pod_key());
-        let at = pod.and_then(|pod| pod.evicted.as_ref()).and_then(|told| told.at);
+        let told = pod.and_then(|pod| pod.evicted.as_ref().or(pod.preempted.as_ref()));
+        let at = told.and_then(|told| told.at);
         at.is_some_and(|at| member.last_seen >= at.saturating_sub(EVICTION))
     };
     of_end

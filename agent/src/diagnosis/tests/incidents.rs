@@ -201,3 +201,37 @@ fn the_same_incidents_in_any_batching_and_from_any_restart() {
         }
     }
 }
+
+#[test]
+fn m3_a_pod_that_makes_room_for_a_critical_one_is_told_so_and_so_is_its_containers_end() {
+    let mut story = root::Story::new();
+    let (pod, uid, id) = ("batch/import", root::uid(1), root::id_of(0xc001));
+    story.sandbox(1_000, pod, 1);
+    story.starts(1_500, 1, "import");
+    story.0.kubelet(
+        60_000,
+        'I',
+        &format!("preemption.go:115] \"Preempting pod to free up resources\" pod={pod:?} podUID={uid:?} insufficientResources=[{{\"resourceName\":\"cpu\",\"quantity\":200}}] requestingPod=\"kube-system/api\""),
+    );
+    story.0.kubelet(
+        60_010,
+        'I',
+        &format!("kuberuntime_container.go:808] \"Killing container with a grace period\" pod={pod:?} podUID={uid:?} containerName=\"import\" containerID=\"containerd://{id}\" gracePeriod=30"),
+    );
+    story.0.kubelet(
+        61_000,
+        'I',
+        &format!("generic.go:334] \"Generic (PLEG): container finished\" podID={uid:?} containerID={id:?} exitCode=143"),
+    );
+    story.0.kubelet(
+        61_500,
+        'I',
+        &format!("preemption.go:131] \"Pod evicted successfully\" pod={pod:?}"),
+    );
+    story.0.tick(200_000);
+    let now = story.now();
+    let causes: Vec<&str> = now.iter().map(|told| told.cause.id.as_str()).collect();
+    assert_eq!(causes, ["preempted_critical"], "{now:#?}");
+    let killer = now[0].killed_by.as_ref().map(|killer| killer.who);
+    assert_eq!(killer, Some(Who::Preemption), "{now:#?}");
+}

@@ -8,7 +8,7 @@ use super::{
     quote,
 };
 use crate::{
-    diagnosis::mounts::complaint,
+    diagnosis::{case::PREEMPTING, mounts::complaint},
     fact::{self, Dated, Fact, State, Want},
     incident::Evidence,
     observation::{self, Pod},
@@ -377,6 +377,11 @@ fn of_pod(at: Micros, pod: &fact::Pod, state: &mut PodState, told: &mut Vec<Fact
             if state.evicted.is_none() {
                 state.evicted = Some(quote::told("pod", &text, at));
                 tell(at, MomentKind::Evicted, &text);
+            }
+        } else if reason == PREEMPTING {
+            if state.preempted.is_none() {
+                state.preempted = Some(quote::told("pod", &text, at));
+                tell(at, MomentKind::Preempted, &text);
             }
         } else if state.refused.is_none() && !had_containers {
             state.refused = Some(quote::told("pod", &text, at));

@@ -8,7 +8,7 @@ use super::{
     quote,
 };
 use crate::{
-    diagnosis::attempt::container_of,
+    diagnosis::{attempt::container_of, case::PREEMPTING},
     incident::Evidence,
     limits,
     observation::{Happening, Kind, Observation, Pod},
@@ -62,13 +62,13 @@ impl World {
                     state.evicted = Some(evidence.clone());
                     Some(MomentKind::Evicted)
                 }
+                "Admission" if reason == PREEMPTING => {
+                    state.preempted = Some(evidence.clone());
+                    Some(MomentKind::Preempted)
+                }
                 "Admission" => {
                     state.refused = Some(evidence.clone());
                     Some(MomentKind::Refused { reason: failure.reason.clone() })
-                }
-                _ if reason == "Preempting" => {
-                    state.preempted = Some(evidence.clone());
-                    Some(MomentKind::Preempted)
                 }
                 "CreatePodSandbox" => {
                     self.node.tried_sandbox(seen.at, &key.0, false);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    diagnosis::case::PREEMPTING,
     fact::{Cgroup, LastWords},
     incident::Evidence,
     limits, observation,
@@ -259,8 +260,8 @@ impl PodState {
         if let Some(index) = self.failures.iter().position(is_same) {
             let before = self.failures.remove(index);
             seen.first = before.first;
-            // A pod is evicted once: that it is done says less than why.
-            if seen.step == "Eviction" {
+            // A pod is sent away once: that it is done says less than why.
+            if seen.step == "Eviction" || seen.reason.as_deref() == Some(PREEMPTING) {
                 (seen.message, seen.evidence) = (before.message, before.evidence);
             }
             // The lines of one attempt are one failure.

@@ -24,10 +24,6 @@ fn signals(cause: &Cause) -> BTreeSet<Signal> {
     parts.filter(|part| !is_place(part)).filter_map(Signal::parse).collect()
 }
 
-/// No example shows this yet: nothing notes the pod that the kubelet ends to make room. The list
-/// only gets shorter.
-const OPEN: [&str; 1] = ["@kill=preemption"];
-
 /// A signal that nobody collects would make its causes "possible" for ever.
 #[test]
 fn every_signal_that_a_rule_asks_for_is_answered_in_an_example_of_its_causes() {
@@ -50,5 +46,5 @@ fn every_signal_that_a_rule_asks_for_is_answered_in_an_example_of_its_causes() {
         }
     }
     let open: Vec<String> = open.iter().map(ToString::to_string).collect();
-    assert_eq!(open, OPEN, "nobody answers, not in one example");
+    assert!(open.is_empty(), "nobody answers, not in one example: {open:?}");
 }
