@@ -251,12 +251,8 @@ impl World {
             named.pod.uid = Some(uid.to_owned());
             match self.pods.get_mut(uid) {
                 None => drop(self.pods.insert(uid.to_owned(), named)),
-                // Both were spoken of: by the name nothing more was known of it.
-                Some(known) => {
-                    for (container, state) in named.containers {
-                        known.containers.entry(container).or_insert(state);
-                    }
-                }
+                // Both were spoken of: what its name alone told adds to what its uid did.
+                Some(known) => known.absorb(named),
             }
             self.changed.extend([name.to_owned(), uid.to_owned()]);
         }

@@ -1,6 +1,8 @@
 //! What is known of one pod: its containers and their instances, its sandboxes and mounts. Data and
 //! small questions; who fills it in is `lines` and `facts`.
 
+mod absorb;
+
 use std::collections::BTreeMap;
 
 use crate::{

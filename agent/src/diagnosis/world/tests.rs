@@ -145,6 +145,24 @@ fn a_pod_that_comes_again_under_its_name_is_another_one() {
 }
 
 #[test]
+fn what_was_told_of_a_name_is_known_of_the_uid_that_turns_out_to_be_it() {
+    let mut world = World::default();
+    let full = observation::Pod {
+        namespace: Some("shop".to_owned()),
+        name: Some("web-0".to_owned()),
+        uid: Some("a".to_owned()),
+    };
+    let named = observation::Pod { uid: None, ..full.clone() };
+    let unnamed = observation::Pod { uid: full.uid.clone(), ..Default::default() };
+    world.entry(&unnamed, 1).unwrap().1.ran = Some(1);
+    let (_, state) = world.entry(&named, 2).unwrap();
+    state.evicted = Some(Evidence { text: "evicted".to_owned(), ..Evidence::default() });
+    let (key, state) = world.entry(&full, 3).unwrap();
+    assert_eq!((key.0.as_str(), state.ran), ("a", Some(1)));
+    assert!(state.is_ending(), "it was evicted by its name: {state:?}");
+}
+
+#[test]
 fn pods_beyond_the_bound_go_those_that_are_gone_first() {
     let mut world = World::default();
     for number in 0..limits::WORLD_PODS + 5 {
