@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     fact,
-    observation::time::{self, Zone},
+    observation::{
+        Observation,
+        time::{self, Zone},
+    },
     source::Micros,
 };
 
@@ -41,6 +44,7 @@ mod tag {
     pub(super) const NODE: u8 = b'N';
     pub(super) const BLIND: u8 = b'B';
     pub(super) const FOLDED: u8 = b'F';
+    pub(super) const UNOWNED: u8 = b'U';
 }
 
 /// What is one value and not many.
@@ -101,6 +105,9 @@ impl Diagnosis {
                 sink((key(tag::LISTING, name.as_bytes()), listing.map(encode)));
             }
             Kept::Node(node) => sink((key(tag::NODE, &[]), Some(encode(node)))),
+            Kept::Unowned(number, line) => {
+                sink((key(tag::UNOWNED, &number.to_be_bytes()), line.map(encode)));
+            }
         });
         self.times.changes(&mut |clock, zone| {
             let name = serde_json::to_vec(clock).unwrap_or_default();
@@ -174,6 +181,10 @@ impl Diagnosis {
             tag::LISTING => {
                 let name = String::from_utf8(name.to_vec()).ok()?;
                 self.world.restore_listing(name, decode::<fact::Listing>(value)?);
+            }
+            tag::UNOWNED => {
+                let number = u64::from_be_bytes(name.try_into().ok()?);
+                self.world.restore_unowned(number, decode::<Observation>(value)?);
             }
             tag::NODE => self.world.restore_node(decode::<world::NodeState>(value)?),
             _ => return None,

@@ -74,6 +74,7 @@ pub(super) struct World {
     changed_specs: BTreeSet<String>,
     changed_listings: BTreeSet<String>,
     node_changed: bool,
+    unowned: unowned::Unowned,
     wants: Vec<Want>,
 }
 
@@ -86,6 +87,7 @@ impl World {
     /// Takes in a line, already completed by what ids are known to belong to.
     pub(super) fn observe(&mut self, _now: Micros, seen: &Observation) -> Vec<Moment> {
         let mut moments = Vec::new();
+        self.expire_unowned(seen.at);
         self.node_line(seen, &mut moments);
         self.pod_line(seen, &mut moments);
         moments
@@ -320,6 +322,7 @@ impl World {
         if std::mem::take(&mut self.node_changed) {
             sink(Kept::Node(&self.node));
         }
+        self.unowned.changes(&mut |number, line| sink(Kept::Unowned(number, line)));
     }
 
     pub(super) fn restore_pod(&mut self, key: String, state: PodState) {
@@ -345,8 +348,15 @@ impl World {
         self.listings.insert(key, listing);
     }
 
-    pub(super) fn restore_node(&mut self, node: NodeState) {
+    pub(super) fn restore_node(&mut self, mut node: NodeState) {
+        for line in std::mem::take(&mut node.unowned) {
+            self.unowned.keep(line);
+        }
         self.node = node;
+    }
+
+    pub(super) fn restore_unowned(&mut self, number: u64, line: Observation) {
+        self.unowned.restore(number, line);
     }
 }
 
@@ -357,6 +367,7 @@ pub(super) enum Kept<'a> {
     Specs(&'a str, Option<&'a Specs>),
     Listing(&'a str, Option<&'a fact::Listing>),
     Node(&'a NodeState),
+    Unowned(u64, Option<&'a Observation>),
 }
 
 /// `namespace/name`

@@ -74,6 +74,10 @@ pub const WORLD_INSTANCES: usize = 6;
 /// worst minute.
 pub const WORLD_UNOWNED: usize = 64;
 
+/// How long such a line waits, in microseconds: a quarter of an hour, three times the longest pause
+/// in a crash loop, whose next turn names its container.
+pub const WORLD_UNOWNED_FOR: i64 = 900_000_000;
+
 /// Sandboxes of one pod, each with what became of it.
 pub const WORLD_SANDBOXES: usize = 4;
 

@@ -52,7 +52,8 @@ pub(in crate::diagnosis) struct NodeState {
     pub(in crate::diagnosis) pulls: BTreeMap<String, Micros>,
     /// An out-of-memory kill of the node itself.
     pub(in crate::diagnosis) node_oom: Option<Evidence>,
-    /// Lines about instances of which nothing has told yet whose they are, oldest first.
+    /// Where releases before kept what `unowned` keeps: only read.
+    #[serde(skip_serializing)]
     pub(in crate::diagnosis) unowned: VecDeque<Observation>,
     /// Not durable: read anew after a start.
     #[serde(skip)]

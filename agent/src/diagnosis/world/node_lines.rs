@@ -15,7 +15,8 @@ impl World {
             return;
         };
         let evidence = quote::line(seen);
-        self.node_changed = true;
+        // Lines about pods change nothing of it: it is large, and need not be written for them.
+        let was_changed = std::mem::replace(&mut self.node_changed, true);
         match happening {
             Happening::KubeletStarted
             | Happening::KubeletEnded
@@ -59,7 +60,10 @@ impl World {
                 tell(moments, at, MomentKind::NodeSaid, evidence);
             }
             // Told once the API's watch has shown the kubelet what it wrote there itself.
-            Happening::PodRan => self.api_is_reachable(at, &evidence, moments),
+            Happening::PodRan => {
+                self.node_changed = was_changed;
+                self.api_is_reachable(at, &evidence, moments);
+            }
             Happening::NodeRebooted => {
                 self.node.booted = Some(evidence.clone());
                 tell(moments, at, MomentKind::Booted, evidence);
@@ -70,12 +74,13 @@ impl World {
                 tell(moments, at, MomentKind::NodeSaid, evidence);
             }
             // The node authoriser learns of a new pod a moment later than the kubelet.
-            _ if evidence.text.contains("no relationship found between node") => {}
-            _ if is_trouble(happening) => {
+            _ if is_trouble(happening)
+                && !evidence.text.contains("no relationship found between node") =>
+            {
                 self.node.trouble(evidence.clone());
                 tell(moments, at, MomentKind::NodeSaid, evidence);
             }
-            _ => {}
+            _ => self.node_changed = was_changed,
         }
     }
 
@@ -269,6 +274,7 @@ impl World {
         if is_off_before(self.node.network.as_ref(), at)
             && Switch::set(&mut self.node.network, true, at, evidence.clone())
         {
+            self.node_changed = true;
             tell(moments, at, MomentKind::NetworkReady(true), evidence.clone());
         }
     }
@@ -280,6 +286,7 @@ impl World {
         evidence: &Evidence,
         moments: &mut Vec<Moment>,
     ) {
+        let told = moments.len();
         if is_off_before(self.node.runtime.as_ref(), at)
             && Switch::set(&mut self.node.runtime, true, at, evidence.clone())
         {
@@ -295,7 +302,7 @@ impl World {
         {
             tell(moments, at, MomentKind::Paused(false), evidence.clone());
         }
-        self.node_changed = true;
+        self.node_changed |= moments.len() > told;
     }
 
     pub(super) fn pressure(

@@ -82,7 +82,7 @@ fn each_end_of_a_container_is_told_once_with_its_code() {
 
 /// Through the durable form and back.
 fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
-    postcard::from_bytes(&postcard::to_stdvec(value).unwrap()).unwrap()
+    serde_json::from_slice(&serde_json::to_vec(value).unwrap()).unwrap()
 }
 
 #[test]
@@ -95,7 +95,11 @@ fn what_is_known_survives_a_restart_entry_by_entry() {
             Kept::Pod(key, Some(state)) => pods.push((key.to_owned(), again(state))),
             Kept::Specs(key, Some(known)) => specs.push((key.to_owned(), again(known))),
             Kept::Node(state) => node = Some(again(state)),
-            Kept::Pod(_, None) | Kept::Specs(_, None) | Kept::Listing(..) => {}
+            Kept::Unowned(number, Some(line)) => restored.restore_unowned(number, again(line)),
+            Kept::Pod(_, None)
+            | Kept::Specs(_, None)
+            | Kept::Listing(..)
+            | Kept::Unowned(_, None) => {}
         });
         for (key, state) in pods {
             restored.restore_pod(key, state);

@@ -1,5 +1,7 @@
 //! Lines about instances of which nothing has told yet whose they are: who reads from the middle
-//! saw no sandbox begin. A few are kept until a line or fact names pod and container.
+//! saw no sandbox begin. A few are kept for a while, until a line or fact names pod and container.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Moment, PodKey, World};
 use crate::{
@@ -25,7 +27,66 @@ const fn is_kept(happening: Happening) -> bool {
     )
 }
 
+/// What is kept, oldest first. Each is durable for itself: what the node is need not be written
+/// anew for each of them.
+#[derive(Debug, Default)]
+pub(super) struct Unowned {
+    lines: BTreeMap<u64, Observation>,
+    changed: BTreeSet<u64>,
+    last: u64,
+}
+
+impl Unowned {
+    pub(super) fn keep(&mut self, line: Observation) {
+        self.last += 1;
+        self.lines.insert(self.last, line);
+        self.changed.insert(self.last);
+        while self.lines.len() > limits::WORLD_UNOWNED {
+            self.drop_first();
+        }
+    }
+
+    /// Nobody has told whose they are for so long that nobody will.
+    fn expire(&mut self, now: Micros) {
+        let oldest = now.saturating_sub(limits::WORLD_UNOWNED_FOR);
+        while self.lines.first_key_value().is_some_and(|(_, line)| line.at < oldest) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some((number, _)) = self.lines.pop_first() {
+            self.changed.insert(number);
+        }
+    }
+
+    /// Those that fit, which are not kept any more.
+    fn take(&mut self, fits: impl Fn(&Observation) -> bool) -> Vec<Observation> {
+        let fitting = self.lines.iter().filter(|(_, line)| fits(line));
+        let numbers: Vec<u64> = fitting.map(|(&number, _)| number).collect();
+        self.changed.extend(&numbers);
+        numbers.iter().filter_map(|number| self.lines.remove(number)).collect()
+    }
+
+    /// Hands on what changed since the last call; `None` means gone.
+    pub(super) fn changes(&mut self, sink: &mut dyn FnMut(u64, Option<&Observation>)) {
+        for number in std::mem::take(&mut self.changed) {
+            sink(number, self.lines.get(&number));
+        }
+    }
+
+    pub(super) fn restore(&mut self, number: u64, line: Observation) {
+        self.last = self.last.max(number);
+        self.lines.insert(number, line);
+    }
+}
+
 impl World {
+    /// Lets go what nobody has claimed in time.
+    pub(super) fn expire_unowned(&mut self, now: Micros) {
+        self.unowned.expire(now);
+    }
+
     /// Keeps the line, if nobody knows whose instance it is about.
     pub(super) fn hold_unowned(&mut self, happening: Happening, seen: &Observation) {
         let Some(id) = seen.details.container_id.as_deref().filter(|_| is_kept(happening)) else {
@@ -38,18 +99,13 @@ impl World {
         if is_sandbox || (is_named && has_owner) {
             return;
         }
-        let kept = &mut self.node.unowned;
-        kept.push_back(seen.clone());
-        if kept.len() > limits::WORLD_UNOWNED {
-            kept.pop_front();
-        }
-        self.node_changed = true;
+        self.unowned.keep(seen.clone());
     }
 
     /// What was kept and belongs to this line's pod: by the instance that it names, or because it
     /// says which container waits for its restart, and only one instance just ended.
     pub(super) fn own(&mut self, seen: &Observation, moments: &mut Vec<Moment>) {
-        if self.node.unowned.is_empty() || seen.pod.uid.is_none() {
+        if self.unowned.lines.is_empty() || seen.pod.uid.is_none() {
             return;
         }
         if let (Some(id), Some(name)) = (seen.details.container_id.clone(), &seen.container) {
@@ -65,9 +121,9 @@ impl World {
             return;
         }
         let mut ended: Vec<&str> = self
-            .node
             .unowned
-            .iter()
+            .lines
+            .values()
             .filter(|held| held.pod.uid == seen.pod.uid && held.details.exit_code.is_some())
             .filter(|held| seen.at.abs_diff(held.at) <= END_TO_WAIT.unsigned_abs())
             .filter_map(|held| held.details.container_id.as_deref())
@@ -81,17 +137,13 @@ impl World {
 
     /// What was kept about instances that a fact has named.
     pub(super) fn own_named(&mut self, key: &PodKey, moments: &mut Vec<Moment>) {
-        let Some(pod) = self.pods.get(&key.0).filter(|_| !self.node.unowned.is_empty()) else {
+        let Some(pod) = self.pods.get(&key.0).filter(|_| !self.unowned.lines.is_empty()) else {
             return;
         };
-        let (mine, others) = std::mem::take(&mut self.node.unowned)
-            .into_iter()
-            .partition::<Vec<Observation>, _>(|held| {
-                held.details.container_id.as_deref().is_some_and(|id| pod.owner_of(id).is_some())
-            });
         let names = pod.pod.clone();
-        self.node.unowned = others.into();
-        self.node_changed |= !mine.is_empty();
+        let mine = self.unowned.take(|held| {
+            held.details.container_id.as_deref().is_some_and(|id| pod.owner_of(id).is_some())
+        });
         for mut held in mine {
             held.pod.clone_from(&names);
             self.tell_now(&held, moments);
@@ -99,12 +151,7 @@ impl World {
     }
 
     fn own_all(&mut self, id: &str, seen: &Observation, name: &str, moments: &mut Vec<Moment>) {
-        let (mine, others) =
-            std::mem::take(&mut self.node.unowned).into_iter().partition::<Vec<Observation>, _>(
-                |held| held.details.container_id.as_deref() == Some(id),
-            );
-        self.node.unowned = others.into();
-        self.node_changed |= !mine.is_empty();
+        let mine = self.unowned.take(|held| held.details.container_id.as_deref() == Some(id));
         for mut held in mine {
             held.pod.clone_from(&seen.pod);
             held.container.get_or_insert_with(|| name.to_owned());
@@ -116,5 +163,60 @@ impl World {
         if let Some(happening) = held.happening {
             self.one_pod(happening, held, moments);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{diagnosis::world::Kept, observation::Details};
+
+    fn line(id: &str, at: Micros) -> Observation {
+        let details = Details { container_id: Some(id.to_owned()), ..Details::default() };
+        let happening = Some(Happening::ContainerExited);
+        Observation { happening, details, at, ..Observation::default() }
+    }
+
+    /// What would be written, and what would be taken out.
+    fn written(world: &mut World) -> (usize, usize, bool) {
+        let (mut kept, mut gone, mut node) = (0, 0, false);
+        world.changes(&mut |entry| match entry {
+            Kept::Unowned(_, Some(_)) => kept += 1,
+            Kept::Unowned(_, None) => gone += 1,
+            Kept::Node(_) => node = true,
+            _ => {}
+        });
+        (kept, gone, node)
+    }
+
+    #[test]
+    fn what_nobody_claims_in_time_is_let_go_and_the_node_is_not_written_for_it() {
+        let mut world = World::default();
+        world.observe(0, &line("a", 0));
+        written(&mut world);
+        world.observe(1, &line("b", 1));
+        assert_eq!(written(&mut world), (1, 0, false), "only the new one");
+        world.observe(2, &Observation { at: limits::WORLD_UNOWNED_FOR + 1, ..Default::default() });
+        assert_eq!(written(&mut world), (0, 1, false), "the older is too old");
+        assert_eq!(written(&mut world), (0, 0, false));
+    }
+
+    #[test]
+    fn the_oldest_go_beyond_the_bound_and_numbers_go_on_after_a_restart() {
+        let mut kept = Unowned::default();
+        for at in 0..limits::WORLD_UNOWNED as i64 + 3 {
+            kept.keep(line("a", at));
+        }
+        assert_eq!(kept.lines.len(), limits::WORLD_UNOWNED);
+        let mut again = Unowned::default();
+        kept.changes(&mut |number, line| {
+            if let Some(line) = line {
+                again.restore(number, line.clone());
+            }
+        });
+        assert_eq!(again.lines, kept.lines);
+        again.keep(line("b", 99));
+        assert_eq!(again.lines.values().next_back().map(|line| line.at), Some(99));
+        assert_eq!(again.lines.len(), limits::WORLD_UNOWNED);
     }
 }
