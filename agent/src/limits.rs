@@ -54,6 +54,9 @@ pub const OUTBOX_RECORDS: u64 = 200_000;
 /// own, so that a trace store that is away costs no record, and a log store that is away no span.
 pub const OUTBOX_SPAN_BYTES: u64 = 8 * 1024 * 1024;
 
+/// What waits is looked through in parts of this size.
+pub const OUTBOX_LOOK_BYTES: usize = 256 * 1024;
+
 /// Encoded spans in memory while the state folder does not work.
 pub const OUTBOX_SPAN_MEMORY_BYTES: u64 = 512 * 1024;
 

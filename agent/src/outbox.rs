@@ -217,6 +217,22 @@ impl Outbox {
         }
     }
 
+    /// What waits of a signal: the numbers, and what their going would be. Nothing is let go by it.
+    pub fn all_of(&self, signal: Signal) -> Option<(Vec<u64>, Dropped)> {
+        let (mut seqs, mut all) = (Vec::new(), None);
+        let mut after = 0;
+        loop {
+            let part = self.fetch_of(signal, after, usize::MAX, limits::OUTBOX_LOOK_BYTES);
+            let Some(last) = part.last() else { break };
+            after = last.seq;
+            for stored in part {
+                seqs.push(stored.seq);
+                all = Dropped::join(all, Some(Dropped::one(stored.time)));
+            }
+        }
+        Some((seqs, all?))
+    }
+
     /// Records that were let go and that no loss record has told yet; survives a restart.
     pub fn unreported(&self, signal: Signal) -> Option<Dropped> {
         let on_disk = self.disk.as_ref().and_then(|disk| disk.totals().each.of(signal).dropped);

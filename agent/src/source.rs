@@ -114,7 +114,7 @@ pub enum LossKind {
     Untrusted,
     /// A backend refused a record for good.
     Refused,
-    /// The outbox was full.
+    /// The outbox was full, or what waited in it has no destination any more.
     OutboxFull,
 }
 

@@ -1,6 +1,8 @@
 //! The core: join, parser, diagnosis and outbox on one thread, one transaction at a time. Everything
 //! that was concluded, how far each source was read and what is still open become durable together.
 
+mod traces;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -62,7 +64,7 @@ pub struct Core {
     /// What an earlier run remembered for spans; goes when this one makes none.
     old_spans: Vec<Vec<u8>>,
     /// Whom a loss of our own making concerns.
-    names: Destinations,
+    names: Names,
     counts: Counts,
     #[cfg(feature = "test-faults")]
     diary: diary::Diary,
@@ -70,14 +72,14 @@ pub struct Core {
 
 /// What the destinations are called where something is lost on the way to them.
 #[derive(Clone, Debug)]
-pub struct Destinations {
+pub struct Names {
     /// Of the records.
     pub logs: String,
     /// Of the spans.
     pub traces: String,
 }
 
-impl Default for Destinations {
+impl Default for Names {
     fn default() -> Self {
         Self { logs: "otlp".to_owned(), traces: "otlp_traces".to_owned() }
     }
@@ -129,7 +131,7 @@ impl Core {
             committed,
             spans: None,
             old_spans: entries_of(SPANS_STATE, &state).map(|(key, _)| key.to_vec()).collect(),
-            names: Destinations::default(),
+            names: Names::default(),
             counts,
             #[cfg(feature = "test-faults")]
             diary: diary::Diary::open(),
@@ -157,19 +159,9 @@ impl Core {
     }
 
     /// Names the destinations, and bounds what leaves.
-    pub fn set_destinations(&mut self, names: Destinations, bounds: encode::Bounds) {
+    pub fn set_destinations(&mut self, names: Names, bounds: encode::Bounds) {
         self.names = names;
         self.bounds = bounds;
-    }
-
-    /// Makes spans of incidents from here on, and goes on with those that were open; `committed` is
-    /// notified when some have ended. To be called before the first commit.
-    pub fn make_spans(&mut self, committed: Arc<Notify>) {
-        let mut spans = Spans::default();
-        let unreadable = spans.restore(entries_of(SPANS_STATE, &self.outbox.state()));
-        self.counts.unreadable_state += u64::try_from(unreadable).unwrap_or(u64::MAX);
-        self.spans = Some((spans, committed));
-        self.old_spans.clear();
     }
 
     /// Judges by these causes instead of ours alone.

@@ -43,15 +43,16 @@ pub(super) struct Notices {
 impl Notices {
     /// The core makes spans where they are wanted, and says whom its losses concern.
     pub(super) fn prepare(&self, core: &mut Core, destinations: &Destinations) {
-        let mut names = core::Destinations {
-            logs: destinations.logs.name.clone(),
-            ..core::Destinations::default()
-        };
+        let mut names =
+            core::Names { logs: destinations.logs.name.clone(), ..core::Names::default() };
         if let Some(traces) = &destinations.traces {
             names.traces.clone_from(&traces.name);
             core.make_spans(Arc::clone(&self.traces));
         }
         core.set_destinations(names, destinations.logs.bounds);
+        if destinations.traces.is_none() {
+            core.let_spans_go();
+        }
     }
 }
 

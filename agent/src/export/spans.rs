@@ -52,6 +52,8 @@ struct Head {
     attempts: u64,
     /// The newest time that was heard of it.
     heard: Micros,
+    /// The present one has opened: it has an end that will be told.
+    is_told: bool,
 }
 
 type Id = [u8; 16];
@@ -64,7 +66,14 @@ pub struct Spans {
     heads: BTreeMap<Id, Head>,
     attempts: BTreeMap<(Id, Place), Attempt>,
     changed: BTreeSet<(Id, Option<Place>)>,
+    /// Those that have not opened, and maybe never will: what failed once and healed has no end that
+    /// is told.
+    untold: BTreeSet<Id>,
 }
+
+/// First byte of each value: raised when its form changes. What another release wrote is left out
+/// and told, never misread.
+const VERSION: u8 = 2;
 
 const FIRST: u64 = limits::SPAN_ATTEMPTS_FIRST as u64;
 const LAST: u64 = limits::SPAN_ATTEMPTS_LAST as u64;
@@ -88,6 +97,9 @@ impl Spans {
         head.attempts += 1;
         let place = if number < FIRST { number } else { FIRST + (number - FIRST) % LAST };
         let key = (id, Place::try_from(place).unwrap_or(Place::MAX));
+        if self.attempts.len() >= limits::SPAN_ATTEMPTS && !self.attempts.contains_key(&key) {
+            self.forget_untold(id);
+        }
         if self.attempts.len() < limits::SPAN_ATTEMPTS || self.attempts.contains_key(&key) {
             self.attempts.insert(key, Attempt::of(record));
             self.changed.insert((id, Some(key.1)));
@@ -109,6 +121,10 @@ impl Spans {
         let is_again = self.heads.get(&id).is_some_and(|head| head.turn > 0);
         let start = if is_again { record.time } else { first_seen };
         let context = self.begin(id, start, record.time);
+        self.untold.remove(&id);
+        if let Some(head) = self.heads.get_mut(&id) {
+            head.is_told = true;
+        }
         if !is_end {
             return Taken { context: Some(context), ended: None };
         }
@@ -122,6 +138,9 @@ impl Spans {
         let head = self.heads.entry(id).or_default();
         head.start = Some(head.start.map_or(start, |known| known.min(start)));
         head.heard = head.heard.max(heard);
+        if !head.is_told {
+            self.untold.insert(id);
+        }
         self.changed.insert((id, None));
         context(id, head.turn)
     }
@@ -143,6 +162,7 @@ impl Spans {
         let dropped = head.attempts.saturating_sub(kept);
         head.turn += 1;
         head.attempts = 0;
+        head.is_told = false;
         let whole = span::Whole { context, parent, start, end, attempts: &attempts, dropped };
         Some((end, span::encode(record, &whole)))
     }
@@ -170,7 +190,25 @@ impl Spans {
         if let Some(oldest) = oldest.map(|(id, _)| *id) {
             self.clear(oldest);
             self.heads.remove(&oldest);
+            self.untold.remove(&oldest);
             self.changed.insert((oldest, None));
+        }
+    }
+
+    /// The room for attempts is used up: of what has not opened, the one that was heard of longest
+    /// ago makes some. If it opens after all, its span begins where its record says and has fewer
+    /// attempts.
+    fn forget_untold(&mut self, but: Id) {
+        let heard = |id: &&Id| self.heads.get(*id).map(|head| head.heard);
+        let oldest = self.untold.iter().filter(|id| **id != but).min_by_key(heard);
+        let Some(oldest) = oldest.copied() else { return };
+        self.untold.remove(&oldest);
+        self.clear(oldest);
+        self.changed.insert((oldest, None));
+        match self.heads.get_mut(&oldest) {
+            // Its number tells its next span from the ones that have ended.
+            Some(head) if head.turn > 0 => (head.start, head.attempts) = (None, 0),
+            _ => drop(self.heads.remove(&oldest)),
         }
     }
 
@@ -179,33 +217,49 @@ impl Spans {
         for (id, place) in std::mem::take(&mut self.changed) {
             let key: Vec<u8> = id.iter().copied().chain(place).collect();
             let value = match place {
-                None => self.heads.get(&id).and_then(|head| postcard::to_stdvec(head).ok()),
-                Some(place) => {
-                    let attempt = self.attempts.get(&(id, place));
-                    attempt.and_then(|attempt| postcard::to_stdvec(attempt).ok())
-                }
+                None => self.heads.get(&id).and_then(encode),
+                Some(place) => self.attempts.get(&(id, place)).and_then(encode),
             };
             sink((key, value));
         }
     }
 
-    /// Goes on with what was durable. Returns how many entries could not be read.
-    pub fn restore<'s>(&mut self, entries: impl Iterator<Item = (&'s [u8], &'s [u8])>) -> usize {
-        let mut unreadable = 0;
+    /// Goes on with what was durable. Returns the keys of the entries that could not be read.
+    pub fn restore<'s>(
+        &mut self,
+        entries: impl Iterator<Item = (&'s [u8], &'s [u8])>,
+    ) -> Vec<Vec<u8>> {
+        let mut left_out = Vec::new();
         for (key, value) in entries {
             let is_read = match key.split_first_chunk::<16>() {
-                Some((id, [])) => postcard::from_bytes(value).ok().map(|head| {
+                Some((id, [])) => decode(value).map(|head: Head| {
+                    if head.start.is_some() && !head.is_told {
+                        self.untold.insert(*id);
+                    }
                     self.heads.insert(*id, head);
                 }),
-                Some((id, [place])) => postcard::from_bytes(value).ok().map(|attempt| {
+                Some((id, [place])) => decode(value).map(|attempt| {
                     self.attempts.insert((*id, *place), attempt);
                 }),
                 _ => None,
             };
-            unreadable += usize::from(is_read.is_none());
+            if is_read.is_none() {
+                left_out.push(key.to_vec());
+            }
         }
-        unreadable
+        left_out
     }
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, vec![VERSION]).ok()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
+    let (version, value) = value.split_first()?;
+    let (read, rest) = postcard::take_from_bytes(value).ok()?;
+    // A form that ends earlier is another one.
+    (*version == VERSION && rest.is_empty()).then_some(read)
 }
 
 impl Attempt {

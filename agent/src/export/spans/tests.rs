@@ -175,7 +175,7 @@ fn o18_spans_are_the_same_after_a_restart_at_every_record() {
         .map(|record| {
             let mut spans = Spans::default();
             let rows = state.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-            assert_eq!(spans.restore(rows), 0);
+            assert_eq!(spans.restore(rows), [[0_u8; 0]; 0]);
             let taken = spans.take(record);
             spans.changes(&mut |(key, value)| match value {
                 Some(value) => drop(state.insert(key, value)),
@@ -197,6 +197,9 @@ fn what_is_remembered_is_bounded() {
             failed.attributes[0].1 = text(&format!("{:032x}", number + 1));
             spans.take(&failed);
         }
+        let mut opened = incident(1, "open", 9, 0);
+        opened.attributes[0].1 = text(&format!("{:032x}", number + 1));
+        spans.take(&opened);
     }
     assert_eq!(spans.heads.len(), limits::SPAN_INCIDENTS);
     assert!(spans.attempts.len() <= limits::SPAN_ATTEMPTS);
@@ -233,5 +236,53 @@ fn what_is_no_id_and_belongs_to_no_incident_has_no_span() {
     }
     assert_eq!(spans.take(&record(EventName::Loss, 0, &[])), Taken::default());
     let rows: [(&[u8], &[u8]); 3] = [(b"short", b""), (&[1; 16], b"\xff"), (&[1; 19], b"")];
-    assert_eq!(spans.restore(rows.into_iter()), 3, "what cannot be read is counted");
+    assert_eq!(spans.restore(rows.into_iter()).len(), 3, "what cannot be read is named");
+}
+
+#[test]
+fn failures_that_became_no_incident_take_no_room_from_attempts_of_those_that_did() {
+    let mut spans = Spans::default();
+    let numbered = |number: usize, seconds: Micros| {
+        let mut failed = failure(1, seconds);
+        failed.attributes[0].1 = text(&format!("{:032x}", number + 1000));
+        failed
+    };
+    // One that has ended and fails again without opening again, and many that never opened.
+    let first = spans.take(&failure(2, 0)).context;
+    span(spans.take(&incident(2, "resolved", 1, 0)));
+    for second in 2..40 {
+        spans.take(&failure(2, second));
+    }
+    let mut number = 0;
+    while spans.attempts.len() < limits::SPAN_ATTEMPTS {
+        (100..164).for_each(|second| drop(spans.take(&numbered(number, second))));
+        number += 1;
+    }
+    spans.take(&failure(1, 200));
+    spans.take(&incident(1, "open", 201, 200));
+    for second in 202..210 {
+        spans.take(&failure(1, second));
+    }
+    assert!(spans.attempts.len() <= limits::SPAN_ATTEMPTS);
+    let told = span(spans.take(&incident(1, "resolved", 300, 200)));
+    assert_eq!((told.events.len(), told.dropped_events_count), (9, 0));
+    let again = spans.take(&failure(2, 400)).context;
+    assert_ne!(first, again, "another span than the one that ended, though all else was forgotten");
+    let told = span(spans.take(&incident(2, "resolved", 500, 0)));
+    assert_eq!(told.start_time_unix_nano, nanos(400));
+}
+
+#[test]
+fn a_restart_forgets_not_what_has_no_end_that_is_told() {
+    let mut spans = Spans::default();
+    spans.take(&failure(1, 0));
+    spans.take(&failure(2, 0));
+    spans.take(&incident(2, "open", 1, 0));
+    let mut rows = Vec::new();
+    spans.changes(&mut |(key, value)| rows.extend(value.map(|value| (key, value))));
+    let mut again = Spans::default();
+    let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    assert_eq!(again.restore(rows), [[0_u8; 0]; 0]);
+    assert_eq!(again.untold, spans.untold);
+    assert_eq!(again.untold.len(), 1);
 }
