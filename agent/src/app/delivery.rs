@@ -59,9 +59,43 @@ impl Notices {
 /// The tasks that deliver.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    /// Ends early only where the output is gone.
-    pub(super) logs: JoinHandle<Result<(), String>>,
-    traces: Option<JoinHandle<Result<(), String>>>,
+    logs: Task,
+    traces: Option<Task>,
+}
+
+/// One of them, and how it ended.
+#[derive(Debug)]
+pub(super) struct Task {
+    handle: JoinHandle<Result<(), String>>,
+    ended: Option<Result<(), String>>,
+}
+
+impl Task {
+    pub(super) fn begin(work: impl Future<Output = Result<(), String>> + Send + 'static) -> Self {
+        Self { handle: tokio::spawn(work), ended: None }
+    }
+
+    /// Once it has ended, always the same.
+    async fn ended(&mut self) -> Result<(), String> {
+        if let Some(ended) = &self.ended {
+            return ended.clone();
+        }
+        let ended = match (&mut self.handle).await {
+            Ok(ended) => ended,
+            Err(_) => Err("the exporter panicked: this is a fault of podwhy".to_owned()),
+        };
+        self.ended = Some(ended.clone());
+        ended
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    pub(super) async fn end(mut self, deadline: Instant) -> Result<(), String> {
+        let ended = tokio::time::timeout_at(deadline, self.ended()).await;
+        ended.unwrap_or_else(|_| Err(UNDELIVERED.to_owned()))
+    }
 }
 
 impl Delivery {
@@ -76,38 +110,28 @@ impl Delivery {
         let port = |signal, notice| Port::of(signal, requests.clone(), Arc::clone(notice));
         let logs = port(Signal::Logs, &notices.logs);
         let logs =
-            tokio::spawn(deliver(destinations.logs, identity.clone(), logs, draining.clone()));
+            Task::begin(deliver(destinations.logs, identity.clone(), logs, draining.clone()));
         let traces = destinations.traces.map(|traces| {
             let port = port(Signal::Traces, &notices.traces);
-            tokio::spawn(deliver(traces, identity.clone(), port, draining.clone()))
+            Task::begin(deliver(traces, identity.clone(), port, draining.clone()))
         });
         Self { logs, traces }
     }
 
-    /// Waits for all of them, or for the deadline; `logs` is known where that one has ended.
-    pub(super) async fn end(
-        self,
-        logs: Option<Result<(), String>>,
-        deadline: Instant,
-    ) -> Result<(), String> {
-        let logs = match logs {
-            Some(logs) => logs,
-            None => of_exporter(tokio::time::timeout_at(deadline, self.logs).await),
-        };
-        let Some(traces) = self.traces else { return logs };
-        let traces = of_exporter(tokio::time::timeout_at(deadline, traces).await);
-        logs.and(traces)
+    /// One of them ends before it is told to: the output is gone, or it panicked.
+    pub(super) async fn ended(&mut self) -> Result<(), String> {
+        let Some(traces) = &mut self.traces else { return self.logs.ended().await };
+        tokio::select! {
+            ended = self.logs.ended() => ended,
+            ended = traces.ended() => ended,
+        }
     }
-}
 
-/// How the delivery came out.
-pub(super) fn of_exporter(
-    ended: Result<Result<Result<(), String>, tokio::task::JoinError>, tokio::time::error::Elapsed>,
-) -> Result<(), String> {
-    match ended {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => Err("the exporter panicked: this is a fault of podwhy".to_owned()),
-        Err(_) => Err(UNDELIVERED.to_owned()),
+    /// Waits for all of them, or for the deadline.
+    pub(super) async fn end(self, deadline: Instant) -> Result<(), String> {
+        let logs = self.logs.end(deadline).await;
+        let Some(traces) = self.traces else { return logs };
+        logs.and(traces.end(deadline).await)
     }
 }
 
@@ -163,6 +187,28 @@ async fn exporter(
         tokio::select! {
             () = tokio::time::sleep(limits::CREDENTIALS_LOOK) => {}
             _ = draining.changed() => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_of_either_delivery_ends_the_agent_and_is_told() {
+        for is_of_traces in [false, true] {
+            let panics = || Task::begin(async { panic!("on purpose") });
+            let waits = || Task::begin(std::future::pending());
+            let mut delivery = match is_of_traces {
+                false => Delivery { logs: panics(), traces: Some(waits()) },
+                true => Delivery { logs: waits(), traces: Some(panics()) },
+            };
+            let long = std::time::Duration::from_secs(600);
+            let ended = tokio::time::timeout(long, delivery.ended()).await.unwrap();
+            assert!(ended.unwrap_err().contains("panicked"), "{is_of_traces}");
+            let ended = delivery.end(Instant::now() + long).await;
+            assert!(ended.is_err(), "its end is known, and waited for once");
         }
     }
 }

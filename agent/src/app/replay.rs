@@ -14,7 +14,7 @@ use self::recorded::Answers;
 use super::{
     Ends, Inlets,
     core::Core,
-    delivery::{deliver, of_exporter},
+    delivery::{Task, deliver},
     evidence::Evidence,
     spawn,
 };
@@ -106,7 +106,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let core = spawn(core, inlets, ends)?;
     let (drain, draining) = watch::channel(None);
     let exporter =
-        tokio::spawn(deliver(destination, identity, Port::new(requests, committed), draining));
+        Task::begin(deliver(destination, identity, Port::new(requests, committed), draining));
 
     let start = Instant::now();
     for (after, moment) in replay.moments {
@@ -126,11 +126,11 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
 
     let deadline = Instant::now() + limits::DRAIN;
     drain.send_replace(Some(deadline));
-    let delivered = tokio::time::timeout_at(deadline, exporter).await;
+    let delivered = exporter.end(deadline).await;
     tokio::task::spawn_blocking(move || core.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the core's thread panicked: this is a fault of podwhy"))?;
-    of_exporter(delivered).map_err(anyhow::Error::msg)
+    delivered.map_err(anyhow::Error::msg)
 }
 
 /// Repeats are counted for less than the agent's minutes, since the story is that short.
