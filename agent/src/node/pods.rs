@@ -101,7 +101,14 @@ pub fn spawn(config: Config, facts: mpsc::Sender<Dated>) -> Handle {
     let (told, state) = watch::channel(State::Starting);
     let task = tokio::spawn(async move {
         tokio::time::sleep(config.start_after).await;
-        let mut view = View { config, facts, told, complete_at: None, node: None, failures: 0 };
+        let mut view = View {
+            config,
+            facts,
+            told,
+            complete_at: None,
+            node: None,
+            failures: Streak::default(),
+        };
         view.follow().await;
     });
     Handle { task, state }
@@ -152,7 +159,35 @@ struct View {
     /// A node's status is written every few seconds: told where it says something new.
     node: Option<NodeObject>,
     /// Failures in a row, whichever client they were of.
-    failures: u32,
+    failures: Streak,
+}
+
+/// Failures in a row of a watch. That a list came is no success: what fails is what follows it, and
+/// each new client begins with a list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Streak {
+    count: u32,
+    listed_at: Option<Instant>,
+}
+
+impl Streak {
+    fn saw<K>(&mut self, event: &Event<K>, now: Instant) {
+        match event {
+            Event::Init | Event::InitApply(_) => {}
+            Event::InitDone => self.listed_at = Some(now),
+            Event::Apply(_) | Event::Delete(_) => self.count = 0,
+        }
+    }
+
+    /// One more, unless the watch has held since the list: then it is the first.
+    fn failed(&mut self, now: Instant) -> u32 {
+        let has_held = |at: Instant| now.duration_since(at) >= limits::API_RETRY_MOST;
+        if self.listed_at.take().is_some_and(has_held) {
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
 }
 
 /// Nobody takes facts any more.
@@ -196,42 +231,40 @@ impl View {
         // A watch tries again when it is asked again: not before these.
         let (mut pods_at, mut node_at) = (Instant::now(), Instant::now());
         let mut listed = Vec::new();
-        let (mut failures, mut node_failures) = (0, 0);
+        let (mut failures, mut node_failures) = (0, Streak::default());
         loop {
             tokio::select! {
                 event = after(pods_at, &mut pods) => match event {
                     Some(Ok(event)) => {
-                        // That a list is about to be asked for is no success.
-                        if !matches!(event, Event::Init) {
-                            (failures, self.failures) = (0, 0);
+                        self.failures.saw(&event, Instant::now());
+                        if self.failures.count == 0 {
+                            failures = 0;
                         }
                         self.pod(event, &mut listed).await?;
                     }
                     Some(Err(error)) => {
                         self.away(clause(&error));
-                        failures += 1;
-                        self.failures = self.failures.saturating_add(1);
+                        let in_a_row = self.failures.failed(Instant::now());
+                        failures = in_a_row.min(failures + 1);
                         if failures >= limits::API_FAILURES {
                             return Ok(());
                         }
-                        pods_at = Instant::now() + pause(&name, self.failures);
+                        pods_at = Instant::now() + pause(&name, in_a_row);
                     }
                     None => return Ok(()),
                 },
                 event = after(node_at, &mut node) => match event {
                     Some(Ok(event)) => {
-                        if !matches!(event, Event::Init) {
-                            node_failures = 0;
-                        }
+                        node_failures.saw(&event, Instant::now());
                         self.node(event).await?;
                     }
                     // The pods are worth having without it.
                     Some(Err(error)) => {
-                        if node_failures == 0 {
+                        let in_a_row = node_failures.failed(Instant::now());
+                        if in_a_row == 1 {
                             tracing::warn!(why = clause(&error), "the Node object cannot be watched");
                         }
-                        node_failures += 1;
-                        node_at = Instant::now() + pause(&name, node_failures);
+                        node_at = Instant::now() + pause(&name, in_a_row);
                     }
                     None => return Ok(()),
                 },

@@ -309,3 +309,22 @@ async fn failed_lists_end_a_client_so_that_certificates_are_read_again() {
     assert_eq!(found.name, "moved");
     until(&handle, |state| *state == State::Following).await;
 }
+
+#[test]
+fn a_list_that_comes_between_two_failures_does_not_make_them_the_first() {
+    let mut streak = Streak::default();
+    let now = Instant::now();
+    let after = |seconds: u64| now + Duration::from_secs(seconds);
+    for turn in 1..6 {
+        streak.saw(&Event::<Pod>::Init, after(turn));
+        streak.saw(&Event::InitApply(Pod::default()), after(turn));
+        streak.saw(&Event::<Pod>::InitDone, after(turn));
+        assert_eq!(streak.failed(after(turn)), u32::try_from(turn).unwrap());
+    }
+    streak.saw(&Event::Apply(Pod::default()), after(7));
+    assert_eq!(streak.failed(after(8)), 1, "the watch told something");
+    assert_eq!(streak.failed(after(9)), 2);
+    streak.saw(&Event::<Pod>::InitDone, after(10));
+    assert_eq!(streak.failed(after(100)), 1, "it held, and there was nothing to tell");
+    assert_eq!(streak.failed(after(200)), 2, "no list came since");
+}
