@@ -57,7 +57,7 @@ pub(super) async fn ask(
                 call(&mut grpc, path, request, timeout, None).await;
             // Removed in the meantime: the others are worth having.
             let Ok(Some(status)) = answer.map(|answer| answer.status) else { continue };
-            take(&mut container, &status, attempt, &mut told.volumes);
+            take(&mut container, &status, attempt, (pod.uid.as_deref(), &mut told.volumes));
         }
         if container.container_id.is_some() {
             told.containers.push(container);
@@ -74,7 +74,7 @@ fn take(
     container: &mut Container,
     status: &message::ContainerStatus,
     attempt: u32,
-    volumes: &mut Vec<Volume>,
+    (uid, volumes): (Option<&str>, &mut Vec<Volume>),
 ) {
     let at = |nanos: i64| Some(nanos / 1000).filter(|at: &Micros| *at > 0);
     let text = |text: &str| Some(word(text)).filter(|text| !text.is_empty());
@@ -100,7 +100,7 @@ fn take(
     container.image = status.image.as_ref().and_then(|image| text(&image.image));
     container.state = Some(state);
     for mount in status.mounts.iter().take(limits::RUNTIME_LIST) {
-        let Some((name, kind)) = volume_of(&mount.host_path) else { continue };
+        let Some((name, kind)) = volume_of(uid, &mount.host_path) else { continue };
         container.mounts.push(Mount {
             volume: name.clone(),
             path: word(&mount.container_path),
@@ -115,11 +115,11 @@ fn take(
 
 /// Which volume a path of the node stands for: the kubelet's folders tell by their names; any other
 /// is a hostPath, and stands for itself.
-fn volume_of(host_path: &str) -> Option<(String, VolumeKind)> {
-    let Some((_, below)) = host_path.split_once("/pods/") else {
+fn volume_of(uid: Option<&str>, host_path: &str) -> Option<(String, VolumeKind)> {
+    let Some(below) = in_folder_of_pod(uid, host_path) else {
         return Some((word(host_path), VolumeKind::HostPath));
     };
-    let mut parts = below.split('/').skip(1);
+    let mut parts = below.split('/');
     let (folder, plugin, name) = (parts.next()?, parts.next()?, parts.next());
     match folder {
         "volumes" => {
@@ -141,13 +141,35 @@ fn volume_of(host_path: &str) -> Option<(String, VolumeKind)> {
     }
 }
 
+/// What stands below the kubelet's folder of the pod. Wherever the kubelet keeps it, it is called by
+/// the uid: other folders may be called `pods`, too.
+fn in_folder_of_pod<'p>(uid: Option<&str>, host_path: &'p str) -> Option<&'p str> {
+    let mut rest = host_path;
+    while let Some((_, below)) = rest.split_once("/pods/") {
+        let (name, inside) = below.split_once('/').unwrap_or((below, ""));
+        if uid.map_or_else(|| is_uid(name), |uid| uid == name) {
+            return Some(inside);
+        }
+        rest = rest.split_once("/pods").map_or("", |(_, rest)| rest);
+    }
+    None
+}
+
+/// A UUID, or the hash of a static pod.
+fn is_uid(name: &str) -> bool {
+    let is_dashed = name.len() == 36 && name.bytes().filter(|byte| *byte == b'-').count() == 4;
+    (is_dashed || name.len() == 32)
+        && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn folders_of_the_kubelet_tell_the_volume() {
-        let of = |path: &str| volume_of(&format!("/var/lib/kubelet/pods/0b7c/{path}"));
+        let uid = Some("0b7c");
+        let of = |path: &str| volume_of(uid, &format!("/var/lib/kubelet/pods/0b7c/{path}"));
         for (path, expected) in [
             ("volumes/kubernetes.io~empty-dir/config", Some(("config", VolumeKind::EmptyDir))),
             ("volumes/kubernetes.io~configmap/settings", Some(("settings", VolumeKind::ConfigMap))),
@@ -159,7 +181,27 @@ mod tests {
             let expected = expected.map(|(name, kind)| (name.to_owned(), kind));
             assert_eq!(of(path), expected, "{path}");
         }
-        let host = Some(("/var/log".to_owned(), VolumeKind::HostPath));
-        assert_eq!(volume_of("/var/log"), host);
+    }
+
+    #[test]
+    fn a_folder_of_the_host_is_no_volume_of_the_kubelet_whatever_it_is_called() {
+        let (known, full) = (Some("0b7c"), "0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11");
+        let kubelets = |uid| format!("/data/pods/kubelet/pods/{uid}/volumes/kubernetes.io~nfs/x");
+        for (uid, path, is_host) in [
+            (known, "/var/log".to_owned(), true),
+            (known, "/var/log/pods/shop_web-0_0b7c/app".to_owned(), true),
+            (known, "/srv/pods/a/volumes/kubernetes.io~secret/x".to_owned(), true),
+            (None, "/srv/pods/a/volumes/kubernetes.io~secret/x".to_owned(), true),
+            (known, "/var/lib/kubelet/pods".to_owned(), true),
+            (known, kubelets("0b7c"), false),
+            (None, kubelets(full), false),
+            (None, kubelets("0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"), false),
+        ] {
+            let expected = match is_host {
+                true => (path.clone(), VolumeKind::HostPath),
+                false => ("x".to_owned(), VolumeKind::Other),
+            };
+            assert_eq!(volume_of(uid, &path), Some(expected), "{path}");
+        }
     }
 }
