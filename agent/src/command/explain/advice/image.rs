@@ -86,7 +86,8 @@ fn entrypoint(container: &Container, image: &Image, all: &mut Vec<Said>) {
         );
         let what = "put the program into command and leave only its arguments in args";
         all.push(said("args_as_program", Some(container), text, what));
-    } else if has_command && !has_args && !image.command.is_empty() {
+    } else if has_command && !has_args && !image.command.is_empty() && !is_line_of_shell(container)
+    {
         let text = format!(
             "command replaces the image's ENTRYPOINT, and with it the CMD `{}` is not used any more: \
              `{}` is started without it",
@@ -109,6 +110,13 @@ fn entrypoint(container: &Container, image: &Image, all: &mut Vec<Said>) {
         let what = "set command to the program itself beside args";
         all.push(said("args_to_shell", Some(container), text, what));
     }
+}
+
+/// A command that is a line for a shell says all that is to be run.
+fn is_line_of_shell(container: &Container) -> bool {
+    let [shell, flag, ..] = container.command.as_slice() else { return false };
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    matches!(name, "sh" | "bash" | "ash" | "dash") && flag.starts_with('-') && flag.ends_with('c')
 }
 
 /// Who runs it where the specification names nobody.
@@ -143,12 +151,24 @@ fn processor(manifest: &Manifest, container: &Container, image: &Image, all: &mu
     }
 }
 
-/// The processor that a node selector names.
+/// The processor that a node selector names, or a required affinity that allows no other.
 fn selected(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("kubernetes.io/arch")?;
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let first = |text: &'_ str| text.find(|c: char| !is_part(c)).unwrap_or(text.len());
     let value = rest.trim_start_matches(['"', '\'', ':', ' ']);
-    let end = value.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(value.len());
-    value.get(..end).filter(|value| !value.is_empty() && *value != "operator")
+    if let Some(value) = value.get(..first(value)).filter(|value| !value.is_empty()) {
+        return Some(value);
+    }
+    let mut words = rest.split(|c: char| !is_part(c)).filter(|word| !word.is_empty());
+    let only = ["operator", "In", "values"];
+    if text.contains("preferredDuring") || !only.iter().all(|word| words.next() == Some(word)) {
+        return None;
+    }
+    let value = words.next()?;
+    let (_, behind) = rest.split_once("values")?.1.split_once(value)?;
+    let is_alone = !behind.trim_start_matches(['"', '\'', ' ', '\n', '\r']).starts_with([',', '-']);
+    is_alone.then_some(value)
 }
 
 /// R85: a tag that means another image tomorrow.
