@@ -34,6 +34,9 @@ pub const INCIDENTS_OF_NODE: usize = 64;
 /// again, twice, at about 300 bytes. What comes beyond is only counted.
 pub const FOLDED: usize = 2048;
 
+/// A fault of the node is told apart in the fold by this much of its words.
+pub const FOLDED_NAME_BYTES: usize = 120;
+
 /// What is folded is said anew after a second (in microseconds) at the earliest: to count
 /// [`FOLDED`] seats takes a millisecond, and a storm brings thousands of failures in that second.
 pub const FOLD_SAID_EVERY: i64 = 1_000_000;

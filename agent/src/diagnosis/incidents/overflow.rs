@@ -223,7 +223,7 @@ impl Incidents {
             if some.len() < PODS {
                 some.push(seat);
             }
-            pods.insert(name.split('|').next().unwrap_or_default());
+            pods.extend(name.split('|').next().filter(|key| !key.is_empty()));
         }
         let mut causes: Vec<(&str, (u64, Vec<&Folded>))> = causes.into_iter().collect();
         causes.sort_by_key(|(cause, (count, _))| (std::cmp::Reverse(*count), *cause));
@@ -234,10 +234,10 @@ impl Incidents {
             .take(CAUSES)
             .map(|(cause, (count, _))| format!("{cause} {count}"))
             .collect();
+        let whose = if count == 0 { "the node".to_owned() } else { counted(count, "pod") };
         let title = format!(
-            "{} of {} beyond the {bound} that are told apart; most: {}",
+            "{} of {whose} beyond the {bound} that are told apart; most: {}",
             counted(failures, "failure"),
-            counted(count, "pod"),
             most.join(", ")
         );
         let Some(entry) = self.entries.get_mut(&number) else { return };
@@ -307,8 +307,12 @@ fn heals(family: Family, what: &MomentKind) -> Heals {
     }
 }
 
-/// `pod key|container|family`
+/// `pod key|container|family`; for a fault of the node, `|its key|node`: what it is told apart by.
 fn seat_name(entry: &Entry) -> String {
+    if let Some(fault) = &entry.node_key {
+        let fault = limits::cut(fault, limits::FOLDED_NAME_BYTES).0.replace('|', "/");
+        return format!("|{fault}|{}", entry.family.word());
+    }
     let member = entry.members.first();
     let key = member.map_or("", |member| member.key.as_str());
     let container = member.and_then(|member| member.container.as_deref()).unwrap_or_default();
@@ -321,9 +325,36 @@ fn counted(count: u64, word: &str) -> String {
 }
 
 fn shown(pod: &observation::Pod) -> String {
-    let name = pod.name.as_deref().or(pod.uid.as_deref()).unwrap_or("a pod");
+    let name = pod.name.as_deref().or(pod.uid.as_deref()).unwrap_or("the node");
     match &pod.namespace {
         Some(space) => format!("{space}/{name}"),
         None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(node_key: Option<&str>) -> Entry {
+        let trigger = Trigger { attempt: None, moment: None };
+        Entry {
+            family: Family::Node,
+            node_key: node_key.map(str::to_owned),
+            members: vec![Member::default()],
+            ..Entry::new(Ladder::NodeMembers, trigger)
+        }
+    }
+
+    #[test]
+    fn faults_of_the_node_have_seats_of_their_own() {
+        let long = format!("trouble/a|b{}", "x".repeat(4096));
+        let keys = [None, Some("disk/nodefs"), Some("disk/imagefs"), Some("api"), Some(&long)];
+        let names: BTreeSet<String> = keys.iter().map(|key| seat_name(&entry(*key))).collect();
+        assert_eq!(names.len(), keys.len(), "{names:?}");
+        for name in names {
+            assert_eq!(name.split('|').count(), 3, "{name}");
+            assert!(name.len() < 200 && name.starts_with('|'), "of no pod: {name}");
+        }
     }
 }
