@@ -24,7 +24,7 @@ use tokio::time::Instant;
 pub use self::sources::{files_config, pods_config};
 use self::{
     core::{Core, Pace},
-    delivery::{Delivery, Notices, destinations, of_exporter},
+    delivery::{Delivery, Notices, destinations},
     evidence::Evidence,
     opening::open_outbox,
     sources::{Positions, Sources, follow_pods, sight},
@@ -160,7 +160,6 @@ async fn live(
     drop(requests);
 
     let mut fault = None;
-    let mut delivered = None;
     tokio::select! {
         signal = signals.told() => tracing::info!(signal, "ending"),
         Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
@@ -168,7 +167,7 @@ async fn live(
         }
         why = nothing_to_read(sources.journal.as_ref()), if until == Until::CaughtUp && !sources.has_files() => fault = Some(why),
         // What was not printed stays in the outbox.
-        ended = &mut delivery.logs => delivered = Some(of_exporter(Ok(ended))),
+        ended = delivery.ended() => fault = ended.err(),
     }
 
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
@@ -182,10 +181,7 @@ async fn live(
     let _ = over.send(());
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
     drain.send_replace(Some(deadline));
-    if let Some(Err(why)) = &delivered {
-        fault = Some(why.clone());
-    }
-    let delivered = delivery.end(delivered, deadline).await;
+    let delivered = delivery.end(deadline).await;
     ended(core, until, delivered, fault).await
 }
 

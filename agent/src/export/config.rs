@@ -227,8 +227,8 @@ impl Config {
         (config, odd)
     }
 
-    /// The same for spans. Credentials of the logs' destination go along only to an address that is
-    /// the same.
+    /// The same for spans. Files with credentials go along only to the endpoint that serves both:
+    /// with an address of their own, spans have their own credentials or none.
     fn of_traces(section: &config::Export, environment: &Environment) -> (Self, Vec<String>) {
         let own = &section.traces;
         let base = section.endpoint.clone().map(Endpoint::Base);
