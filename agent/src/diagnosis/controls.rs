@@ -2,7 +2,7 @@
 //! From the world alone; owns no judgement.
 
 use super::{
-    incident::Entry,
+    incident::{Entry, Member},
     key::{self, Family},
     root::fault::{self, Layer},
     world::{ContainerState, PodKey, PodState, World},
@@ -146,6 +146,30 @@ pub(super) fn passed_elsewhere(entry: &Entry, world: &World) -> Option<bool> {
     }
 }
 
+/// Each pod of the incident passed the step after its newest failure: what is told comes late. `None`
+/// where nothing tells when the step was passed last.
+pub(super) fn passed_since(entry: &Entry, world: &World) -> Option<bool> {
+    if entry.node_key.is_some() || entry.members.is_empty() {
+        return None;
+    }
+    let passed = entry.members.iter().map(|member| passed_last(entry, member, world));
+    passed.map(|at| at.map(|at| at > entry.last_seen)).reduce(|one, other| Some(one? && other?))?
+}
+
+/// When a pod passed the step last. To start proves nothing: in a crash loop every turn does.
+fn passed_last(entry: &Entry, member: &Member, world: &World) -> Option<Micros> {
+    let pod = world.pod(&member.pod_key())?;
+    match entry.family {
+        Family::Sandbox => pod.sandboxes.iter().filter_map(|it| it.created).max(),
+        Family::Volume => pod.mounts.get(entry.volume.as_deref()?)?.mounted,
+        Family::Image | Family::Config => {
+            let container = pod.container(member.container.as_deref()?)?;
+            container.instances.iter().filter_map(|it| it.created).max()
+        }
+        _ => None,
+    }
+}
+
 /// The newest pod of the same owner that came after all of its own, by name.
 pub(super) fn successor(entry: &Entry, world: &World) -> Option<String> {
     let workload = entry.workload.as_deref()?;
@@ -195,4 +219,81 @@ fn name(pod: &PodState) -> Option<String> {
         Some(namespace) => format!("{namespace}/{name}"),
         None => name.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        diagnosis::{incident::Trigger, recovery::Ladder},
+        observation::{self, Details, Happening, Observation},
+    };
+
+    fn pod() -> observation::Pod {
+        observation::Pod { uid: Some("a".to_owned()), ..observation::Pod::default() }
+    }
+
+    fn world(happening: Happening, details: Details) -> World {
+        let mut world = World::default();
+        let happening = Some(happening);
+        let container = Some("app".to_owned());
+        let seen = Observation {
+            happening,
+            pod: pod(),
+            container,
+            details,
+            at: 10,
+            ..Observation::default()
+        };
+        world.observe(10, &seen);
+        world
+    }
+
+    fn failed(family: Family, last_seen: Micros) -> Entry {
+        let member = Member {
+            key: "a".to_owned(),
+            pod: pod(),
+            container: Some("app".to_owned()),
+            ..Member::default()
+        };
+        Entry {
+            family,
+            last_seen,
+            volume: Some("data".to_owned()),
+            members: vec![member],
+            ..Entry::new(Ladder::NodeMembers, Trigger { attempt: None, moment: None })
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_step_that_was_passed_since_is_old() {
+        let id = Some("c1".to_owned());
+        for (family, happening, details) in [
+            (
+                Family::Sandbox,
+                Happening::SandboxCreated,
+                Details { sandbox_id: id.clone(), ..Details::default() },
+            ),
+            (
+                Family::Volume,
+                Happening::VolumeMounted,
+                Details { volume: Some("data".to_owned()), ..Details::default() },
+            ),
+            (
+                Family::Image,
+                Happening::ContainerCreated,
+                Details { container_id: id.clone(), ..Details::default() },
+            ),
+        ] {
+            let world = world(happening, details);
+            assert_eq!(passed_since(&failed(family, 5), &world), Some(true), "{family:?}");
+            assert_eq!(passed_since(&failed(family, 15), &world), Some(false), "{family:?}");
+            assert_eq!(
+                passed_since(&failed(Family::Run, 5), &world),
+                None,
+                "a start proves nothing"
+            );
+            assert_eq!(passed_since(&failed(family, 5), &World::default()), None);
+        }
+    }
 }

@@ -250,6 +250,7 @@ impl Incidents {
         let around = Around {
             same_on_other_owner: (entry.with_others || fault::is_promoted(entry)).then_some(true),
             passed_elsewhere: controls::passed_elsewhere(entry, ground.world),
+            is_older: controls::passed_since(entry, ground.world),
             ..Around::default()
         };
         judging::judge(entry, around, ground);
