@@ -44,7 +44,14 @@ fn between(
     {
         of_spec(before, &specs.now, container, *since, &mut told);
     }
+    told.extend(of_node(world, is_in));
+    told
+}
+
+/// What changed of the node, in the order in which it did.
+fn of_node(world: &World, is_in: impl Fn(Micros) -> bool) -> Vec<String> {
     let node = &world.node;
+    let mut changes = Vec::new();
     for (what, evidence) in [
         ("the kubelet started", &node.kubelet_started),
         ("the container runtime started", &node.runtime_started),
@@ -52,10 +59,8 @@ fn between(
         ("the pod network's configuration changed", &node.cni_changed),
         ("the CNI configuration could not be loaded", &node.cni_load_failed),
     ] {
-        if let Some(at) = evidence.as_ref().and_then(|it: &Evidence| it.at).filter(|at| is_in(*at))
-        {
-            told.push(format!("{what} at {}", utc(at)));
-        }
+        let at = evidence.as_ref().and_then(|it: &Evidence| it.at);
+        changes.extend(at.map(|at| (at, what.to_owned())));
     }
     for (what, switch) in [
         ("the pod network became ready", node.network.as_ref()),
@@ -63,17 +68,16 @@ fn between(
         ("the kubelet syncs pods again", node.paused.as_ref()),
     ] {
         let is_paused = what.starts_with("the kubelet");
-        if let Some(switch) = switch.filter(|it| it.on != is_paused && is_in(it.since)) {
-            told.push(format!("{what} at {}", utc(switch.since)));
-        }
+        let switched = switch.filter(|it| it.on != is_paused);
+        changes.extend(switched.map(|it| (it.since, what.to_owned())));
     }
     for (resource, switch) in &node.pressure {
-        if is_in(switch.since) {
-            let word = if switch.on { "began" } else { "went away" };
-            told.push(format!("{resource} pressure {word} at {}", utc(switch.since)));
-        }
+        let word = if switch.on { "began" } else { "went away" };
+        changes.push((switch.since, format!("{resource} pressure {word}")));
     }
-    told
+    changes.retain(|(at, _)| is_in(*at));
+    changes.sort();
+    changes.into_iter().map(|(at, what)| format!("{what} at {}", utc(at))).collect()
 }
 
 /// Which parts of the specification differ.

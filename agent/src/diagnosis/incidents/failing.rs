@@ -39,6 +39,9 @@ struct Failure<'a> {
 /// Steps whose error only says that volumes are awaited: they join whichever volume is known.
 const VOLUME_SYMPTOMS: [&str; 1] = ["WaitForVolumes"];
 
+/// The step that takes away what is left of an instance.
+const REMOVAL: &str = "RemoveContainer";
+
 /// Instances that ended this soon after a start of runtime or machine ended with it.
 const RESTART: Micros = 120_000_000;
 
@@ -64,6 +67,9 @@ impl Incidents {
             return known.and_then(|number| self.entries.get(&number)).map(|entry| entry.id);
         }
         let container = attempt.container.as_deref().filter(|_| family.is_of_container());
+        if let Some(id) = self.left_behind_by(&key, container, &failure.step) {
+            return Some(id);
+        }
         if family == Family::Run {
             self.main_failed(now, &key, container, ground, out);
         }
@@ -96,6 +102,25 @@ impl Incidents {
         self.settle(number, now, ground, out);
         // It may have become part of another.
         self.entries.get(&number).map(|entry| entry.id).or(id)
+    }
+
+    /// What failed before, where only an instance of it that ended long since cannot be removed: that
+    /// is no failure of the one that runs.
+    fn left_behind_by(
+        &self,
+        key: &PodKey,
+        container: Option<&str>,
+        step: &str,
+    ) -> Option<[u8; 16]> {
+        if step != REMOVAL {
+            return None;
+        }
+        let number = self.find(key, |entry| {
+            entry.family.is_of_container()
+                && entry.step.as_deref() != Some(REMOVAL)
+                && entry.members.iter().any(|member| member.is(key, container))
+        })?;
+        self.entries.get(&number).map(|entry| entry.id)
     }
 
     /// Where a failed attempt belongs among what is known of its pod.

@@ -115,6 +115,46 @@ fn somebody_is_reminded_after_one_hour_after_four_and_then_daily() {
 }
 
 #[test]
+fn an_ended_instance_that_cannot_be_removed_takes_nothing_back() {
+    const EXITS: &str = "failed to \"StartContainer\" for \"app\" with RunContainerError: \
+         \"exec: \\\"serve\\\": executable file not found in $PATH\"";
+    // So containerd answers where the kubelet removes one instance twice at a time.
+    let removed = |story: &mut Story, millis: i64| {
+        let text = format!(
+            "kuberuntime_container.go:955] \"Unhandled Error\" err=\"failed to remove pod init container \\\"app\\\": rpc error: code = Unknown desc = failed to set removing state for container \\\"{id}\\\": container is already in removing state; Skipping pod \\\"web-0_shop({pod})\\\"\" logger=\"UnhandledError\"",
+            id = id_of(0xd000),
+            pod = uid(1)
+        );
+        story.0.kubelet(millis, 'E', &text);
+    };
+    let mut story = Story::new();
+    story.sandbox(0, "shop/web-0", 1);
+    for millis in [1_000, 11_000] {
+        story.fails(millis, "shop/web-0", 1, EXITS);
+        removed(&mut story, millis + 10);
+    }
+    let open = only(&story);
+    assert_eq!((open.state, open.step.as_deref()), (State::Open, Some("StartContainer")));
+    assert_eq!(open.attempts, 2, "what is removed is no attempt");
+    starts(&mut story, MINUTE, 1);
+    let rung = only(&story).rung;
+    assert!(rung > 0);
+    removed(&mut story, MINUTE + 10);
+    let recovering = only(&story);
+    assert_eq!((recovering.state, recovering.rung), (State::Recovering, rung));
+    story.goes_on(MINUTE + 10, 2 * MINUTE);
+    assert_eq!(only(&story).state, State::Resolved);
+    let told = states(&story).len();
+    removed(&mut story, 2 * MINUTE);
+    story.0.tick(3 * MINUTE);
+    let fixed = only(&story);
+    assert_eq!((fixed.state, fixed.step.as_deref()), (State::Resolved, Some("StartContainer")));
+    assert_eq!(states(&story).len(), told);
+    let records = story.0.end();
+    assert!(records.iter().any(|it| text(it, names::SYNC_STEP) == "RemoveContainer"), "told alone");
+}
+
+#[test]
 fn r95_a_restart_of_the_agent_proves_nothing_and_what_came_meanwhile_is_read() {
     let mut story = Story::new();
     let mut kept = BTreeMap::new();
