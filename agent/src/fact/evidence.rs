@@ -86,7 +86,8 @@ pub enum LogFolderChange {
         /// The number of `N.log`.
         attempt: u32,
     },
-    /// The kubelet removed it: the API has no such pod any more, and its sandboxes are gone.
+    /// The kubelet removed it: the API has no such pod any more, and its sandboxes are gone; or it
+    /// was evicted.
     #[default]
     Gone,
 }

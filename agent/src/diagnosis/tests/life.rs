@@ -155,6 +155,42 @@ fn an_ended_instance_that_cannot_be_removed_takes_nothing_back() {
 }
 
 #[test]
+fn an_eviction_lasts_although_the_kubelet_removes_the_pod_s_logs_at_once() {
+    let mut story = Story::new();
+    story.sandbox(0, "shop/web-0", 1);
+    fails(&mut story, 1_000, "shop/web-0");
+    let evicted = "eviction_manager.go:629] \"Eviction manager: pod is evicted successfully\" pod=\"shop/web-0\"";
+    story.0.kubelet(20_000, 'I', evicted);
+    let named = fact::PodRef {
+        namespace: Some("shop".to_owned()),
+        name: Some("web-0".to_owned()),
+        uid: Some(uid(1)),
+    };
+    let told = |story: &mut Story, millis: i64, fact: Fact| {
+        let at = START + millis * 1000;
+        story.0.apply(at, Input::Fact(Box::new(fact::Dated { at, fact })));
+        story.0.tick(millis + 1);
+    };
+    let folder = fact::LogFolder {
+        pod: named.clone(),
+        container: None,
+        change: fact::LogFolderChange::Gone,
+    };
+    told(&mut story, 21_000, Fact::LogFolder(Box::new(folder)));
+    let ends = |story: &Story| {
+        let of = |incident: Incident| (incident.step.unwrap_or_default(), incident.state);
+        let mut all: Vec<(String, State)> = story.now().into_iter().map(of).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    let [eviction, start] = ["Eviction".to_owned(), "StartContainer".to_owned()];
+    let lasts = [(eviction.clone(), State::Open), (start.clone(), State::Superseded)];
+    assert_eq!(ends(&story), lasts, "it never starts again, and is still evicted");
+    told(&mut story, 60_000, Fact::PodGone(named));
+    assert_eq!(ends(&story), [(eviction, State::Superseded), (start, State::Superseded)]);
+}
+
+#[test]
 fn r95_a_restart_of_the_agent_proves_nothing_and_what_came_meanwhile_is_read() {
     let mut story = Story::new();
     let mut kept = BTreeMap::new();

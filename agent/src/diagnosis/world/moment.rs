@@ -36,6 +36,8 @@ pub(in crate::diagnosis) enum MomentKind {
     PodDeleting,
     /// It is gone from the API or the node, or its object was replaced.
     PodGone,
+    /// It was evicted, and the node keeps nothing of it. Its object stays in the API.
+    EvictedAndCleared,
     /// It ran in full for the first time, or has been `Succeeded`.
     PodRan,
     /// It must go because the node is short of something.

@@ -64,7 +64,9 @@ pub(super) fn passing(entry: &mut Entry, key: &PodKey, moment: &Moment, proven: 
                 member.ending = true;
             }
         }
-        MomentKind::PodGone => {
+        // The eviction lasts: only its pod's end in the API, or its own ladder, ends it.
+        MomentKind::EvictedAndCleared if entry.family == Family::Eviction => {}
+        MomentKind::PodGone | MomentKind::EvictedAndCleared => {
             for member in entry.members.iter_mut().filter(|m| m.key == key.0) {
                 member.gone = true;
             }
