@@ -242,10 +242,14 @@ impl Incidents {
                 .any(|member| agent::carries(ground.world, &member.pod_key(), fault.layer))
     }
 
-    /// The fault of a live incident of the node.
+    /// The fault of a live incident of the node. One that healed before it was told leads to nothing:
+    /// who became its member would never be told either.
     fn fault_of_node(&self, entry: &Entry) -> Option<Fault> {
-        let is_node =
-            entry.node_key.is_some() && entry.is_live() && super::incidents::can_open(entry);
+        let is_over = entry.opened.is_none() && entry.rung > 0;
+        let is_node = entry.node_key.is_some()
+            && entry.is_live()
+            && !is_over
+            && super::incidents::can_open(entry);
         is_node.then(|| fault::of(entry)).flatten()
     }
 

@@ -233,3 +233,23 @@ fn an_api_that_is_reached_again_is_proven_by_what_only_a_kubelet_writes_there() 
     engine.tick(8 * MINUTE);
     assert_eq!(open(&engine)[0].state, State::Resolved);
 }
+
+#[test]
+fn what_healed_before_it_was_told_is_the_root_of_nothing() {
+    let mut engine = new();
+    // A kubelet that begins does not find its node yet, and then registers it.
+    engine.kubelet(0, 'E', "kubelet_node_status.go:486] \"Error updating node status, will retry\" err=\"error getting node \\\"node-1\\\": node \\\"node-1\\\" not found\"");
+    engine.kubelet(
+        1_000,
+        'I',
+        "kubelet_node_status.go:78] \"Successfully registered node\" node=\"node-1\"",
+    );
+    container_starts(&mut engine, 3_000);
+    engine.tick(20_000);
+    assert_eq!(causes(&engine), Vec::<String>::new());
+    engine.containerd(2 * MINUTE, "error", "msg=\"failed to reload cni configuration after receiving fs change event(REMOVE \\\"/etc/cni/net.d/10-bridge.conflist\\\")\" error=\"cni config load failed: no network config found in /etc/cni/net.d: cni plugin not initialized: failed to load cni config\"");
+    engine.tick(3 * MINUTE);
+    let told = open(&engine);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!((told[0].cause.id.as_str(), &told[0].parent), ("cni_not_initialized", &None));
+}
