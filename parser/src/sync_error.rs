@@ -8,7 +8,7 @@ mod details;
 mod items;
 mod mentions;
 
-pub use details::{VolumeWait, innermost, rpc_code};
+pub use details::{VolumeWait, backoff_seconds, innermost, rpc_code};
 
 use crate::{Text, json};
 use items::Items;

@@ -56,8 +56,11 @@ pub(super) fn next_retry(seat: &Seat<'_>) -> Option<(Micros, String)> {
 
 /// The wait counts from the end of the instance, whatever the time of the line.
 fn crash_loop(seat: &Seat<'_>) -> Option<(Micros, String)> {
-    let told = seat.case.details.backoff_seconds.map(micros);
+    if runs_again(seat) {
+        return None;
+    }
     let ended = seat.instance.and_then(|it| it.ended);
+    let told = seat.case.details.backoff_seconds.map(micros).or_else(|| told_since(seat, ended?));
     let (wait, is_told) = match told {
         Some(wait) => (wait, true),
         None => (doubled(crashes(seat)?), false),
@@ -94,6 +97,17 @@ fn looks(seat: &Seat<'_>) -> String {
 /// An instance ended and the kubelet has not yet said that it waits: the first restart is immediate.
 fn after_end(seat: &Seat<'_>) -> Option<(Micros, String)> {
     let ended = seat.instance.and_then(|it| it.ended)?;
+    if runs_again(seat) {
+        return None;
+    }
+    if let Some(wait) = told_since(seat, ended) {
+        let why = format!(
+            "back-off of {} s since its end, told by the kubelet; {}",
+            wait / SECOND,
+            looks(seat)
+        );
+        return Some((ended.saturating_add(wait), why));
+    }
     let policy = seat.spec.and_then(|spec| spec.restart_policy.as_deref());
     let code = seat.instance.and_then(|it| it.exit_code);
     let is_native = seat.role() == Some(crate::fact::Role::NativeSidecar);
@@ -119,6 +133,19 @@ fn after_end(seat: &Seat<'_>) -> Option<(Micros, String)> {
             Some((ended.saturating_add(wait), why))
         }
     }
+}
+
+/// A later instance than the one that is meant runs: nothing waits.
+fn runs_again(seat: &Seat<'_>) -> bool {
+    seat.state.is_some_and(super::world::ContainerState::is_running)
+}
+
+/// The back-off that the kubelet told of this end.
+fn told_since(seat: &Seat<'_>, ended: Micros) -> Option<Micros> {
+    let newest = seat.state?.newest().and_then(|it| it.ended)?;
+    let (seconds, at) = seat.state?.back_off.filter(|(_, at)| *at >= newest && newest == ended)?;
+    // Words of long ago speak of an end that was not seen.
+    (at.saturating_sub(ended) <= micros(seconds).saturating_add(LONGEST)).then(|| micros(seconds))
 }
 
 /// Per pod and image, apart from the container's own back-off.

@@ -139,7 +139,14 @@ pub fn rpc_code(message: Text<'_>) -> Option<Text<'_>> {
 /// ```text
 /// back_off := ("B" | "b") "ack-off " duration " restarting failed container"
 /// ```
-fn backoff_seconds(message: Text<'_>) -> Option<f64> {
+///
+/// ```
+/// use podwhy_parser::{Text, sync_error::backoff_seconds};
+/// let message = "back-off 1m20s restarting failed container=app pod=web-0_shop(0b7c)";
+/// assert_eq!(backoff_seconds(Text::plain(message)), Some(80.0));
+/// ```
+#[must_use]
+pub fn backoff_seconds(message: Text<'_>) -> Option<f64> {
     let mut cursor = Cursor::of(message);
     if !cursor.eat("back-off ") && !cursor.eat("Back-off ") {
         return None;

@@ -1,5 +1,7 @@
 //! Facts taken into the world: pods as the API has them, last words, cgroups, listings, the node.
 
+use podwhy_parser::{Text, sync_error::backoff_seconds};
+
 use super::{
     Moment, MomentKind, PodKey, Specs, Told, World, containers,
     node::{has_no_bytes, has_no_inodes},
@@ -371,8 +373,12 @@ fn of_pod(at: Micros, pod: &fact::Pod, state: &mut PodState, told: &mut Vec<Fact
     if phase == "Failed" && !reason.is_empty() {
         let text = format!("{reason}: {}", pod.message.as_deref().unwrap_or_default());
         // A pod that was refused for pressure is called Evicted, too: it never had a container.
-        let had_containers = pod.containers.iter().any(|it| it.container_id.is_some())
-            || !state.containers.is_empty();
+        let has_run = |it: &fact::Container| {
+            it.container_id.is_some()
+                || it.last_state.is_some()
+                || matches!(it.state, Some(State::Running { .. } | State::Terminated { .. }))
+        };
+        let had_containers = pod.containers.iter().any(has_run) || !state.containers.is_empty();
         if reason == "Evicted" && had_containers {
             if state.evicted.is_none() {
                 state.evicted = Some(quote::told("pod", &text, at));
@@ -383,7 +389,7 @@ fn of_pod(at: Micros, pod: &fact::Pod, state: &mut PodState, told: &mut Vec<Fact
                 state.preempted = Some(quote::told("pod", &text, at));
                 tell(at, MomentKind::Preempted, &text);
             }
-        } else if state.refused.is_none() && !had_containers {
+        } else if state.refused.is_none() && (!had_containers || reason == "DeadlineExceeded") {
             state.refused = Some(quote::told("pod", &text, at));
             tell(at, MomentKind::Refused { reason: pod.reason.clone() }, &text);
         }
@@ -412,16 +418,17 @@ pub(super) fn of_container(
         let evidence = quote::told(source, text, at);
         told.push(FactTold { at, container: Some(name.to_owned()), what, evidence });
     };
-    for (ended, attempt) in [
-        (&fact.last_state, fact.restarts.and_then(|it| it.checked_sub(1))),
-        (&fact.state, fact.restarts),
-    ] {
+    // While it waits to be started again, its newest instance stands as the last one.
+    let waits = matches!(fact.state, Some(State::Waiting { .. }));
+    let of_last =
+        if waits { fact.restarts } else { fact.restarts.and_then(|it| it.checked_sub(1)) };
+    for (ended, attempt) in [(&fact.last_state, of_last), (&fact.state, fact.restarts)] {
         let Some(State::Terminated { container_id, finished, .. }) = ended else { continue };
         let at = finished.filter(|it| *it > 0).unwrap_or(at);
         let Some(id) = container_id.as_deref() else { continue };
         let is_open = terminated(container, id, attempt, ended.as_ref());
         if is_open {
-            let evidence = quote::told(source, &ended_text(name, ended.as_ref()), at);
+            let evidence = quote::told(source, &quote::ended(name, ended.as_ref()), at);
             let mut ends: Told = Vec::new();
             containers::end(container, name, id, (at, &evidence), (&pod, ending), &mut ends, wants);
             for (_, what) in ends {
@@ -440,6 +447,11 @@ pub(super) fn of_container(
             let id = Some(id.clone());
             tell(at, MomentKind::ContainerStarted { id }, &format!("container {name} runs"));
         }
+    }
+    if let Some(State::Waiting { message: Some(message), .. }) = &fact.state
+        && let Some(seconds) = backoff_seconds(Text::plain(message))
+    {
+        container.back_off = Some((seconds, at));
     }
     for (slot, now, what) in [
         (&mut container.started, fact.started, MomentKind::Started as fn(bool) -> MomentKind),
@@ -482,14 +494,4 @@ fn terminated(
     instance.started = instance.started.or(started.filter(|it| *it > 0));
     instance.ended = instance.ended.or(finished.filter(|it| *it > 0));
     !instance.end_told
-}
-
-fn ended_text(name: &str, state: Option<&State>) -> String {
-    match state {
-        Some(State::Terminated { exit_code, reason, .. }) => {
-            let reason = reason.as_deref().map(|it| format!(", {it}")).unwrap_or_default();
-            format!("container {name} ended with exit code {exit_code}{reason}")
-        }
-        _ => format!("container {name} ended"),
-    }
 }

@@ -1,7 +1,7 @@
 //! Lines, facts and Events as evidence: quoted or in words, bounded, on one line.
 
 use crate::{
-    fact,
+    fact::{self, State},
     incident::Evidence,
     limits,
     observation::{Observation, WriterComponent, text::plain},
@@ -61,4 +61,15 @@ fn source_of(seen: &Observation) -> &str {
 pub(in crate::diagnosis) fn one_line(text: &str) -> String {
     let text = plain(text).replace(['\n', '\t'], " ");
     limits::cut(text.trim(), limits::WORLD_TEXT_BYTES).0.to_owned()
+}
+
+/// `container app ended with exit code 137, OOMKilled`
+pub(super) fn ended(name: &str, state: Option<&State>) -> String {
+    match state {
+        Some(State::Terminated { exit_code, reason, .. }) => {
+            let reason = reason.as_deref().map(|it| format!(", {it}")).unwrap_or_default();
+            format!("container {name} ended with exit code {exit_code}{reason}")
+        }
+        _ => format!("container {name} ended"),
+    }
 }
