@@ -153,7 +153,12 @@ impl World {
         moments.push(self.happened(seen.at, &key, container, what, &quote::line(seen)));
     }
 
-    fn kernel_oom(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
+    pub(super) fn kernel_oom(
+        &mut self,
+        happening: Happening,
+        seen: &Observation,
+        moments: &mut Vec<Moment>,
+    ) {
         let evidence = quote::line(seen);
         let is_node = happening == Happening::KernelOomGlobal;
         if is_node {
@@ -163,7 +168,11 @@ impl World {
         let Some(id) = seen.details.container_id.clone() else { return };
         let Some((key, state)) = self.entry(&seen.pod, seen.at) else { return };
         let name = seen.container.clone().or_else(|| state.owner_of(&id).map(str::to_owned));
-        let Some(name) = name else { return };
+        let Some(name) = name else {
+            // The kernel knows the instance, not its name: a later line of the kubelet does.
+            self.unowned.keep(seen.clone());
+            return;
+        };
         let Some(instance) = state.container_mut(&name).and_then(|it| it.instance_mut(Some(&id)))
         else {
             return;

@@ -160,8 +160,14 @@ impl World {
     }
 
     fn tell_now(&mut self, held: &Observation, moments: &mut Vec<Moment>) {
-        if let Some(happening) = held.happening {
-            self.one_pod(happening, held, moments);
+        match held.happening {
+            Some(
+                happening @ (Happening::KernelOomMemcg
+                | Happening::KernelOomGlobal
+                | Happening::KernelOomGroup),
+            ) => self.kernel_oom(happening, held, moments),
+            Some(happening) => self.one_pod(happening, held, moments),
+            None => {}
         }
     }
 }
