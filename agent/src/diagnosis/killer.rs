@@ -69,6 +69,14 @@ fn by_memory(seat: &Seat<'_>, instance: &Instance) -> Option<Told> {
             Who::ContainerLimit,
             format!("the kernel killed {victim} at the container's memory limit"),
         ),
+        // The usual pod has one container; what the cause says of it is no more than likely.
+        Limit::PodOrContainer => (
+            Who::ContainerLimit,
+            format!(
+                "the kernel killed {victim} at the memory limit of the pod's cgroup; where the pod \
+                 has no other container, that is the container's own"
+            ),
+        ),
     };
     Some((who, text, vec![oom.evidence.clone()]))
 }
@@ -78,6 +86,8 @@ fn by_memory(seat: &Seat<'_>, instance: &Instance) -> Option<Told> {
 pub(super) enum Limit {
     Container,
     Pod,
+    /// The pod's, and whether it has one container is not known.
+    PodOrContainer,
     /// All pods of the node together.
     Budget,
     Node,
@@ -95,20 +105,31 @@ pub(super) fn limit_of(seat: &Seat<'_>, instance: &Instance, oom: &KernelOom) ->
     }
     // The kubelet gives the pod's cgroup the sum of its containers' limits: with one container the
     // two are equal, and the pod's is hit first, because the sandbox counts in it.
-    if has_one_limit(seat) { Limit::Container } else { Limit::Pod }
+    match has_one_limit(seat) {
+        Some(true) => Limit::Container,
+        Some(false) => Limit::Pod,
+        None => Limit::PodOrContainer,
+    }
 }
 
-fn has_one_limit(seat: &Seat<'_>) -> bool {
+/// Without a specification, lines may be about one of several containers.
+fn has_one_limit(seat: &Seat<'_>) -> Option<bool> {
     match seat.spec {
         Some(spec) => {
             let lasting = spec
                 .containers
                 .iter()
                 .filter(|it| !matches!(it.role, Role::Init | Role::Ephemeral));
-            spec.memory_limit_bytes.is_none() && lasting.count() <= 1
+            Some(spec.memory_limit_bytes.is_none() && lasting.count() <= 1)
         }
-        None => seat.pod.is_some_and(|pod| pod.containers.len() <= 1),
+        None => seat.pod.filter(|pod| pod.containers.len() > 1).map(|_| false),
     }
+}
+
+/// The kernel's line names the pod's cgroup, and whose limit that is, is not known.
+pub(super) fn is_of_pod_or_container(seat: &Seat<'_>) -> bool {
+    let oom = seat.instance.and_then(|it| Some((it, it.kernel_oom.as_ref()?)));
+    oom.is_some_and(|(it, oom)| limit_of(seat, it, oom) == Limit::PodOrContainer)
 }
 
 fn by_probe(instance: &Instance) -> Option<Told> {

@@ -5,7 +5,7 @@ use crate::{
     catalogue::{Condition, Signal, Signals, signal::NAMED_EXITS},
     diagnosis::{
         case::{Seat, names::path_in},
-        killer::{Attribution, Limit, limit_of},
+        killer::{Attribution, Limit, is_of_pod_or_container, limit_of},
         mounts::Finding,
         world::{
             node::{has_no_bytes, has_no_inodes},
@@ -13,7 +13,7 @@ use crate::{
         },
     },
     fact::{self, Cgroup, Role, State},
-    incident::Evidence,
+    incident::{Evidence, Who},
     limits,
     node::{CniReason, Disk, DiskRole},
 };
@@ -74,6 +74,11 @@ impl Answers<'_> {
             Signal::ExitNot(wanted) => Some(code? != *wanted),
             Signal::ExitOther => Some(!NAMED_EXITS.contains(&code?)),
             Signal::Reason(reason) => self.reason(reason),
+            Signal::Kill(Who::ContainerLimit | Who::PodLimit)
+                if is_of_pod_or_container(&self.seat) =>
+            {
+                None
+            }
             Signal::Kill(who) => Some(self.killer.killer.as_ref()?.who == *who),
             Signal::Is(condition) => self.condition(*condition),
         }
@@ -128,7 +133,7 @@ impl Answers<'_> {
                 Some(others.any(|it| self.runs(&it.name, it.state.as_ref())))
             }
             Condition::NotStarted => {
-                let by_probe = self.killer.killer.as_ref()?.who == crate::incident::Who::Startup;
+                let by_probe = self.killer.killer.as_ref()?.who == Who::Startup;
                 by_probe.then_some(true).or_else(|| spec?.started.map(|started| !started))
             }
             Condition::Init => Some(role? == Role::Init),
@@ -167,6 +172,8 @@ impl Answers<'_> {
         let saw = instance.task_oom.is_some() || instance.kernel_oom.is_some();
         match condition {
             // The event and the kernel's line are made from the same counter.
+            // It does not say whose limit was hit where the kernel's line leaves that open.
+            Condition::OomKill if is_of_pod_or_container(&self.seat) => None,
             Condition::OomKill if saw => Some(true),
             Condition::OomKill => Some(kills? > 0),
             Condition::OomKillZero => Some(kills? == 0 && !saw),
@@ -177,6 +184,7 @@ impl Answers<'_> {
                     |cgroup: &Cgroup| cgroup.container.pids_refused.or(cgroup.pod.pids_refused);
                 Some(counted.and_then(refused)? > 0)
             }
+            Condition::OomMemcgIsNotTask if is_of_pod_or_container(&self.seat) => None,
             Condition::OomMemcgIsNotTask => {
                 let oom = instance.kernel_oom.as_ref()?;
                 Some(limit_of(&self.seat, instance, oom) != Limit::Container)

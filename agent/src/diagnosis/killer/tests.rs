@@ -5,11 +5,11 @@ use crate::{
     diagnosis::{
         case::Case,
         world::{
-            ContainerState, PodKey, PodState, World,
+            ContainerState, PodKey, PodState, Specs, World,
             pod::{Kill, SandboxState, Signal},
         },
     },
-    fact::{Cgroup, CgroupLevel},
+    fact::{self, Cgroup, CgroupLevel},
     observation::Pod,
 };
 
@@ -97,8 +97,15 @@ fn m3_the_kernel_names_whose_limit_was_hit() {
         assert_eq!(killer(dead, |_, _| {}), Some(expected), "{limit:?}");
     }
     let alone = Instance { kernel_oom: Some(oom(Some(pod))), ..instance(137) };
-    let found = killer(alone, |pod, _| {
+    let unknown = who(alone.clone(), |pod, _| drop(pod.containers.remove("other")));
+    let unknown = unknown.killer.unwrap();
+    assert_eq!(unknown.who, Who::ContainerLimit);
+    assert!(unknown.text.contains("where the pod has no other container"), "{}", unknown.text);
+    let found = killer(alone, |pod, world| {
         pod.containers.remove("other");
+        let app = fact::Container { name: "app".to_owned(), ..fact::Container::default() };
+        let now = fact::Pod { containers: vec![app], ..fact::Pod::default() };
+        world.restore_specs(UID.to_owned(), Specs { now, ..Specs::default() });
     });
     assert_eq!(found, Some(Who::ContainerLimit), "one container: the pod's limit is its own");
 }
