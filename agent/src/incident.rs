@@ -80,6 +80,12 @@ pub struct Incident {
     pub loss: Vec<String>,
     /// How often it turned from recovered to failing and back.
     pub turns: u32,
+    /// Harmless by itself: told because somebody asked. Nothing of it is unsolved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub harmless: bool,
+    /// Another incident tells of it: this one is shown to nobody.
+    #[serde(skip)]
+    pub told_elsewhere: bool,
     /// Why it is in this state, where that needs a word (superseded by whom, stale since when).
     pub note: Option<String>,
 }

@@ -76,6 +76,8 @@ pub(super) enum Sign {
     MemberPassed,
     /// No member fails any more.
     MembersPassed,
+    /// Who asks shows a status: it runs and is ready since then.
+    ShownReady,
 }
 
 /// When a sign was seen, and the line or fact that shows it.
@@ -208,7 +210,7 @@ impl Ladder {
     #[expect(clippy::too_many_lines, reason = "one table, a row for each ladder")]
     const fn rungs(self) -> [&'static [Need]; TOP as usize] {
         const STARTED: &[Need] = &[Seen(Sign::Started), Seen(Sign::Completed)];
-        const PASSED: &[Need] = &[Outlives, Seen(Sign::Completed)];
+        const PASSED: &[Need] = &[Outlives, Seen(Sign::Completed), Seen(Sign::ShownReady)];
         match self {
             Self::Image => [
                 &[Seen(Sign::Pulled), Seen(Sign::Created), Seen(Sign::Started)],
@@ -235,16 +237,26 @@ impl Ladder {
                 &[Seen(Sign::AnySandbox)],
                 &[Quiet(Sign::AnySandbox)],
             ],
-            Self::Runtime => {
-                [PASSED, &[Settles, Seen(Sign::Completed)], &[RunsThrice, Seen(Sign::Completed)]]
-            }
-            Self::CrashLoop => [PASSED, PASSED, &[Seen(Sign::Ready), Runs, Seen(Sign::Completed)]],
-            Self::Oom => {
-                [PASSED, &[OutlivesWithRoom, Seen(Sign::Completed)], &[Runs, Seen(Sign::Completed)]]
-            }
-            Self::ProbeKill => {
-                [&[Outlives, Seen(Sign::Ready)], &[Seen(Sign::Ready), Runs], &[StaysReady, Runs]]
-            }
+            Self::Runtime => [
+                PASSED,
+                &[Settles, Seen(Sign::Completed), Stays(Sign::ShownReady)],
+                &[RunsThrice, Seen(Sign::Completed), Stays(Sign::ShownReady)],
+            ],
+            Self::CrashLoop => [
+                PASSED,
+                &[Outlives, Seen(Sign::Completed), Stays(Sign::ShownReady)],
+                &[Seen(Sign::Ready), Runs, Seen(Sign::Completed), Stays(Sign::ShownReady)],
+            ],
+            Self::Oom => [
+                PASSED,
+                &[OutlivesWithRoom, Seen(Sign::Completed), Stays(Sign::ShownReady)],
+                &[Runs, Seen(Sign::Completed), Stays(Sign::ShownReady)],
+            ],
+            Self::ProbeKill => [
+                &[Outlives, Seen(Sign::Ready), Seen(Sign::ShownReady)],
+                &[Seen(Sign::Ready), Runs, Stays(Sign::ShownReady)],
+                &[StaysReady, Runs, Stays(Sign::ShownReady)],
+            ],
             Self::Readiness => [&[Seen(Sign::Ready)], &[Seen(Sign::Ready)], &[StaysReady]],
             Self::Termination => [
                 &[

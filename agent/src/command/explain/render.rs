@@ -109,6 +109,7 @@ fn about(advice: &Advice) -> String {
 /// What is broken now comes before what was, the node before its pods.
 const fn rank(incident: &Incident) -> (u8, u8) {
     let state = match incident.state {
+        _ if incident.harmless => 3,
         State::Open | State::Flapping => 0,
         State::Recovering => 1,
         State::Stale => 2,
@@ -253,6 +254,7 @@ fn headline(page: &mut Page, incident: &Incident, clock: Clock) {
         ),
     };
     let (state, shade) = match incident.state {
+        _ if incident.harmless => ("HARMLESS", "2"),
         State::Open => ("OPEN", "31"),
         State::Flapping => ("FLAPPING", "31"),
         State::Recovering => ("RECOVERING", "33"),
@@ -330,8 +332,13 @@ fn quoted(evidence: &Evidence) -> String {
 
 fn summary(page: &mut Page, explained: &Explained, incidents: &[&Incident], clock: Clock) {
     let unsolved = incidents.iter().filter(|incident| rank(incident).0 < 3).count();
-    let solved = incidents.len() - unsolved;
-    let mut text = format!("{unsolved} unsolved, {solved} over; {} lines", explained.lines);
+    let harmless = incidents.iter().filter(|incident| incident.harmless).count();
+    let solved = incidents.len() - unsolved - harmless;
+    let mut text = format!("{unsolved} unsolved, {solved} over");
+    if harmless > 0 {
+        let _ = write!(text, ", {harmless} harmless");
+    }
+    let _ = write!(text, "; {} lines", explained.lines);
     if let Some(now) = clock.now {
         let _ = write!(text, ", as of {}", clock.of(now));
     }

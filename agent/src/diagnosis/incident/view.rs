@@ -2,8 +2,9 @@
 
 use super::{Entry, Hit, Member};
 use crate::{
+    catalogue,
     diagnosis::{
-        controls,
+        controls, judging,
         world::{PodKey, World},
     },
     incident::{Incident, Pod},
@@ -56,6 +57,9 @@ impl Entry {
             fixed_by: self.fixed_by.clone(),
             loss: self.loss.clone(),
             turns: self.turns_ever,
+            harmless: judged.rank == catalogue::Role::Benign
+                && judged.cause.id != judging::UNCLASSIFIED,
+            told_elsewhere: false,
             note: self.note.clone(),
         }
     }

@@ -138,6 +138,9 @@ impl Incidents {
             }
             self.settle(number, now, ground, out);
         }
+        if is_asked {
+            self.drop_what_others_tell(ground, out);
+        }
         out.incidents.extend(self.present(ground.world));
     }
 

@@ -215,6 +215,7 @@ impl PodState {
             || self.gone.is_some()
             || self.evicted.is_some()
             || self.preempted.is_some()
+            || self.refused.is_some()
     }
 
     pub(in crate::diagnosis) fn container(&self, name: &str) -> Option<&ContainerState> {
