@@ -62,7 +62,9 @@ use crate::{
 #[cfg(test)]
 pub(crate) use cause::ANSWERED;
 pub use collapse::Companions;
-pub use contract::{Check, CheckStatus, Counters, Input, Output, Repeats, Settings, StateChange};
+pub use contract::{
+    Check, CheckStatus, Counters, Input, Output, Repeats, Settings, StateChange, Whereabouts,
+};
 pub use recovery::Recovery;
 
 /// journald counts what it suppresses over this long by default (`RateLimitIntervalSec=`).
@@ -130,6 +132,11 @@ impl Diagnosis {
     /// Judges by these causes instead of ours alone.
     pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
         self.catalogue = catalogue;
+    }
+
+    /// What the input tells of several nodes is no fault of one of them.
+    pub fn set_whereabouts(&mut self, whereabouts: Whereabouts) {
+        self.world.whereabouts = whereabouts;
     }
 
     /// The incidents that are open, or ended lately, as they stand.

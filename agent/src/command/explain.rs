@@ -316,3 +316,6 @@ fn nothing(explained: &Explained, form: Form) {
         Form::Text => complain(&format_args!("nothing to explain in {lines} lines: {hint}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,17 @@
 //! What goes into the engine and what comes out of it. Owns the types alone: what follows from them
 //! is the engine's.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Companions, Recovery};
 use crate::{
-    fact, incident::Incident, node, observation::Observation, record::Record, redact, source::Loss,
+    fact,
+    incident::Incident,
+    node,
+    observation::{Observation, Pod},
+    record::Record,
+    redact,
+    source::Loss,
 };
 
 /// What the engine is told. Timers due at or before an input's time fire first.
@@ -86,6 +92,32 @@ pub struct Settings {
     pub repeats_window: Duration,
     /// How long things must stay well, and how failures open incidents.
     pub recovery: Recovery,
+}
+
+/// On which nodes the pods are, where an input may be of several. Empty: all are on one node.
+#[derive(Clone, Debug, Default)]
+pub struct Whereabouts {
+    /// The input is not of one node alone.
+    pub is_of_several: bool,
+    /// By namespace and name.
+    pub pods: BTreeMap<(String, String), String>,
+}
+
+impl Whereabouts {
+    /// Two pods are on one node, as far as is known.
+    pub(super) fn are_together(&self, one: &Pod, other: &Pod) -> bool {
+        let at = |pod: &Pod| self.node_of(pod);
+        !self.is_of_several || (at(one).is_some() && at(one) == at(other))
+    }
+
+    /// The node of a pod, where there are several.
+    pub(super) fn node_of(&self, pod: &Pod) -> Option<&str> {
+        let name = pod.name.clone()?;
+        let namespace = pod.namespace.clone().unwrap_or_default();
+        let bare = (String::new(), name.clone());
+        let known = self.pods.get(&(namespace, name)).or_else(|| self.pods.get(&bare));
+        known.filter(|_| self.is_of_several).map(String::as_str)
+    }
 }
 
 /// What happens to a failure that comes again (design 5.4).

@@ -65,6 +65,7 @@ impl Incidents {
             if !is_same && self.carries(entry, &fault, ground) {
                 carried.push(other);
             } else if belongs(entry, own.as_ref(), node, &fault)
+                && is_beside(entry, node, ground)
                 && found.is_none_or(|found| (fault.layer, other) < found)
             {
                 found = Some((fault.layer, other));
@@ -165,7 +166,7 @@ impl Incidents {
         if entry.judgement.of_node {
             return true;
         }
-        let group = self.group(fault);
+        let group = self.group(entry, fault, ground);
         let mut owners: Vec<&str> = group.iter().filter_map(|(_, entry)| entry.owner()).collect();
         owners.sort_unstable();
         owners.dedup();
@@ -185,11 +186,12 @@ impl Incidents {
     }
 
     /// Failures of pods that are this fault and not healed.
-    fn group(&self, fault: &Fault) -> Vec<(u64, &Entry)> {
+    fn group(&self, of: &Entry, fault: &Fault, ground: Ground<'_>) -> Vec<(u64, &Entry)> {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.node_key.is_none() && entry.is_live() && entry.rung == 0)
             .filter(|(_, entry)| fault::of(entry).is_some_and(|own| own.key == fault.key))
+            .filter(|(_, entry)| entry.id == of.id || is_beside(entry, of, ground))
             .map(|(&number, entry)| (number, entry))
             .collect()
     }
@@ -197,14 +199,18 @@ impl Incidents {
     /// Makes the fault an incident of its own, and those that it hits its members.
     fn promote(&mut self, number: u64, fault: &Fault, now: Micros, ground: Ground<'_>) {
         let Some(entry) = self.entries.get(&number) else { return };
-        let group = self.group(fault);
+        let group = self.group(entry, fault, ground);
         let first_seen = group.iter().map(|(_, entry)| entry.first_seen).min();
         let first_seen = first_seen.unwrap_or(entry.first_seen);
         let began = group.iter().map(|(_, entry)| entry.began).min().unwrap_or(now);
         let lines = group.iter().map(|(_, entry)| entry.attempts()).sum();
         let numbers: Vec<u64> = group.iter().map(|(number, _)| *number).collect();
         let node_key = fault.node_key();
-        let text = format!("node|{node_key}");
+        let host = entry.members.first().and_then(|it| ground.world.whereabouts.node_of(&it.pod));
+        let text = match host {
+            Some(host) => format!("node|{host}|{node_key}"),
+            None => format!("node|{node_key}"),
+        };
         let seat = Member { failed: entry.failed, last_seen: entry.last_seen, ..Member::default() };
         let node = Entry {
             id: identity::incident(&ground.settings.node, &text, &time::utc(first_seen)),
@@ -313,6 +319,17 @@ impl Hit {
             family: entry.family,
         }
     }
+}
+
+/// The pods of both are on one node.
+fn is_beside(one: &Entry, other: &Entry, ground: Ground<'_>) -> bool {
+    let pod = |entry: &Entry| {
+        let hit = entry.hit.first().map(|hit| hit.pod.clone());
+        hit.or_else(|| entry.members.first().map(|member| member.pod.clone())).unwrap_or_default()
+    };
+    // A word about the node names no pod.
+    let is_of_node = |entry: &Entry| entry.node_key.is_some() && !fault::is_promoted(entry);
+    is_of_node(other) || ground.world.whereabouts.are_together(&pod(one), &pod(other))
 }
 
 /// A pod's failure is one of this fault: the same by its own cause, or how a pod feels it.

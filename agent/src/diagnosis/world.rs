@@ -20,6 +20,7 @@ pub(super) use self::{
     node::NodeState,
     pod::{ContainerState, Instance, PodState},
 };
+use super::Whereabouts;
 use crate::{
     fact::{self, Want},
     incident::Evidence,
@@ -61,6 +62,8 @@ pub(super) struct Specs {
 pub(super) struct World {
     /// The node's name as the settings have it; may be empty.
     pub(super) name: String,
+    /// Not durable: of an input, not of a node.
+    pub(super) whereabouts: Whereabouts,
     pods: BTreeMap<String, PodState>,
     specs: BTreeMap<String, Specs>,
     /// `namespace/name` to the key of the newest pod of that name.

@@ -68,7 +68,7 @@ impl Reading {
         }
     }
 
-    /// The machine that the lines are of.
+    /// The machine that the newest line is of.
     pub(crate) fn host(&self) -> Option<&str> {
         Some(self.host.as_str()).filter(|host| !host.is_empty())
     }
@@ -91,9 +91,10 @@ impl Reading {
         let prefix = Prefix::of(whole);
         let text = prefix.as_ref().map_or(whole, |prefix| prefix.rest);
         let origin = prefix.as_ref().and_then(|prefix| origin::of_identifier(prefix.identifier));
-        if self.host.is_empty()
-            && let (Some(_), Some(prefix)) = (origin, &prefix)
+        if let (Some(_), Some(prefix)) = (origin, &prefix)
+            && self.host != prefix.host
         {
+            self.host.clear();
             self.host.push_str(prefix.host);
         }
         let pod = if prefix.is_none() { pod_log(whole) } else { None };

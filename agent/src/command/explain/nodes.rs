@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::diagnosis::Whereabouts;
 use crate::fact::PodRef;
 use crate::incident::{Incident, argument};
 use crate::limits::IDENTITIES;
@@ -62,6 +63,20 @@ impl Nodes {
             .or_else(|| self.named.iter().find(is_it).cloned())
             .or_else(|| host.filter(|_| self.named.is_empty()))
             .unwrap_or_default()
+    }
+
+    /// Where the pods are, those among them of which lines tell. What names no node at all is of one
+    /// only if all of it is lines.
+    pub(super) fn whereabouts(&self, of_lines: &BTreeSet<(String, String)>) -> Whereabouts {
+        let mut pods = self.pods.clone();
+        if let Some(host) = self.hosts.first().filter(|_| self.hosts.len() == 1) {
+            for pod in of_lines {
+                pods.entry(pod.clone()).or_insert_with(|| host.clone());
+            }
+        }
+        let says_nothing = self.named.is_empty() && self.hosts.is_empty();
+        let is_of_several = if says_nothing { of_lines.is_empty() } else { self.name().is_empty() };
+        Whereabouts { is_of_several: is_of_several && self.given.is_none(), pods }
     }
 
     /// Fills what the engine could not know.

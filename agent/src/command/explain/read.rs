@@ -77,7 +77,7 @@ struct Reading {
     /// Something in it was understood.
     is_known: bool,
     /// Its machine is known.
-    is_named: bool,
+    named: String,
     is_over: bool,
 }
 
@@ -92,13 +92,13 @@ impl Reading {
             written,
             at: Micros::MIN,
             is_known: false,
-            is_named: false,
+            named: String::new(),
             is_over: false,
         }
     }
 
     fn step(&mut self, run: &mut Run<'_>) -> io::Result<()> {
-        let Self { paste, join, times, place, written, at, is_known, is_named, .. } = self;
+        let Self { paste, join, times, place, written, at, is_known, named, .. } = self;
         let before = run.understood();
         let next = paste.next(&mut |part| match part {
             Part::Line(line) => {
@@ -119,9 +119,10 @@ impl Reading {
             Part::Quota(quota) => run.quota(*quota),
             Part::Listed(pod, node) => run.listed(&pod, node.as_deref()),
         });
-        if let Some(host) = paste.host().filter(|_| !*is_named) {
+        if let Some(host) = paste.host().filter(|host| named.as_str() != *host) {
             run.nodes.host(host);
-            *is_named = true;
+            named.clear();
+            named.push_str(host);
         }
         if !*is_known && run.understood() > before {
             *is_known = true;
@@ -379,10 +380,11 @@ impl<'o> Run<'o> {
     }
 
     fn feed(&mut self, at: Micros, input: Input) {
-        let nodes = &self.nodes;
+        let (nodes, told) = (&self.nodes, &self.told);
         let catalogue = &self.options.catalogue;
         let engine = self.engine.get_or_insert_with(|| {
             let mut engine = Diagnosis::new(settings(nodes.name()));
+            engine.set_whereabouts(nodes.whereabouts(told));
             if let Some(catalogue) = catalogue {
                 engine.set_catalogue(Arc::clone(catalogue));
             }
@@ -403,7 +405,9 @@ impl<'o> Run<'o> {
     fn collect(&mut self) {
         self.out.records.clear();
         for incident in self.out.incidents.drain(..) {
-            if let Some(known) = self.incidents.get_mut(&incident.id) {
+            if incident.told_elsewhere {
+                self.incidents.remove(&incident.id);
+            } else if let Some(known) = self.incidents.get_mut(&incident.id) {
                 *known = incident;
             } else if self.incidents.len() < EXPLAIN_INCIDENTS {
                 self.sequence.push(incident.id.clone());
