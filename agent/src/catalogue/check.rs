@@ -1,7 +1,7 @@
 //! What a cause must be before it is believed: bounded, complete, and with names that exist. Says
 //! what is wrong and what to do. Runs no example: tests and `podwhy cause test` do.
 
-use super::{Cause, Example};
+use super::{Cause, Example, NextStep};
 use crate::limits;
 
 /// What a headline and a command may name.
@@ -30,6 +30,9 @@ pub const PLACEHOLDERS: &[&str] = &[
     "csi_pod",
 ];
 
+/// No step, and no command, is said in less.
+const STEP_CHARS: usize = 6;
+
 /// Everything that is wrong with a cause beside its rule and its examples. Empty: nothing.
 pub(super) fn faults(cause: &Cause) -> Vec<String> {
     let mut found = Vec::new();
@@ -55,6 +58,19 @@ pub(super) fn faults(cause: &Cause) -> Vec<String> {
     }
     if cause.next.is_empty() || cause.next.iter().any(|step| step.what.trim().is_empty()) {
         found.push("`next`: say at least one thing to do".to_owned());
+    }
+    // A list in the place of a mapping becomes its letters: no step is said in fewer words.
+    let is_short = |step: &&NextStep| {
+        let words = step.what.trim();
+        let command = step.command.as_ref().is_some_and(|it| it.trim().len() < STEP_CHARS);
+        (!words.is_empty() && words.chars().count() < STEP_CHARS) || command
+    };
+    for step in cause.next.iter().filter(is_short) {
+        found.push(format!(
+            "`next`: `{}` is no sentence: say what to do in at least {STEP_CHARS} characters, and \
+             give whole commands",
+            step.what.trim()
+        ));
     }
     if cause.matches.len() > limits::ALTERNATIVES {
         found.push(format!("`match` has more than {} alternatives", limits::ALTERNATIVES));

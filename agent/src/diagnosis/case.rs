@@ -252,7 +252,15 @@ impl<'a> Seat<'a> {
         if let Some(beneath) = self.beneath {
             return (&beneath.step, beneath.reason.as_deref());
         }
+        let never_ran = self.instance.is_some_and(|it| {
+            matches!(it.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
+        });
         match self.case.step.as_str() {
+            // What never ran failed to start, whatever the kubelet waits for now.
+            "" if never_ran => ("StartContainer", Some("RunContainerError")),
+            "StartContainer" if never_ran && is_waiting(self.case.reason.as_deref()) => {
+                ("StartContainer", Some("RunContainerError"))
+            }
             // An instance that ended fails the same way whether or not the kubelet waits yet.
             "" => ("StartContainer", Some("CrashLoopBackOff")),
             step => (step, self.case.reason.as_deref()),
@@ -361,6 +369,7 @@ impl<'a> Seat<'a> {
                 }
             }
         }
+        self.said_of_status(&mut say);
         let of_end = ["KillContainer", "KillPodSandbox", "TerminatePod"];
         let hangs = self.pod.and_then(|pod| pod.hangs.as_ref());
         if let Some(evidence) = hangs.filter(|_| of_end.contains(&case.step.as_str())) {
@@ -368,6 +377,18 @@ impl<'a> Seat<'a> {
         }
         self.said_of_node(&mut say);
         texts
+    }
+
+    /// Why the pod as a whole failed explains the end of its containers.
+    fn said_of_status(&self, say: &mut dyn FnMut(&str, TextFrom, &Evidence)) {
+        let failed = |spec: &&fact::Pod| spec.phase.as_deref() == Some("Failed");
+        let Some(spec) = self.spec.filter(failed) else { return };
+        if let Some(message) = &spec.message
+            && self.case.step.is_empty()
+        {
+            let text = format!("{}: {message}", spec.reason.as_deref().unwrap_or_default());
+            say(&text, TextFrom::Companion, &quote::told("pod", &text, self.case.at));
+        }
     }
 
     /// What the node said that explains why a pod gets no sandbox, or must go.
@@ -411,7 +432,7 @@ fn said_of(instance: &Instance, say: &mut dyn FnMut(&str, TextFrom, &Evidence)) 
         say(message, from, &quote::told("pod", message, at));
     }
     if let Some(words) = &instance.last_words {
-        let text = words.lines.join("\n");
+        let text = last_said(words).join("\n");
         say(&text, TextFrom::LastWords, &quote::told("last_words", telling(words), at));
     }
 }
@@ -421,6 +442,21 @@ pub(super) fn telling(words: &fact::LastWords) -> &str {
     let marked = words.matters.and_then(|index| words.lines.get(index));
     let last = || words.lines.iter().rev().find(|line| !line.trim().is_empty());
     marked.or_else(last).map_or("", String::as_str)
+}
+
+/// From the line that says most, with the trace that it ends, on: what an application got over
+/// before is not why it died.
+fn last_said(words: &fact::LastWords) -> &[String] {
+    let all = words.lines.as_slice();
+    let Some(marked) = words.matters.filter(|index| *index < all.len()) else { return all };
+    let is_indented = |index: usize| {
+        all.get(index).is_some_and(|line| line.starts_with([' ', '\t']) || line.trim().is_empty())
+    };
+    let mut begin = marked;
+    while begin > 0 && (is_indented(begin) || is_indented(begin - 1)) {
+        begin -= 1;
+    }
+    all.get(begin..).unwrap_or(all)
 }
 
 /// The part behind the last `desc = `: what the runtime itself said.

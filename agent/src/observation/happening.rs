@@ -171,6 +171,11 @@ impl Happening {
             "ImageGCFailed" | "FreeDiskSpaceFailed" | "InvalidDiskCapacity" => Self::ImageDiskHigh,
             "Rebooted" => Self::NodeRebooted,
             "KubeletSetupFailed" | "ContainerGCFailed" | "NodeNotReady" => Self::NodeLine,
+            // Reasons of a Node's conditions.
+            "KubeletNotReady"
+            | "KubeletHasDiskPressure"
+            | "KubeletHasInsufficientMemory"
+            | "KubeletHasInsufficientPID" => Self::NodeLine,
             _ => return None,
         })
     }

@@ -78,9 +78,18 @@ impl Names {
         self.put("path", path_in(text));
     }
 
-    /// A sentence: unknown names vanish, with the quotes around them.
+    /// A sentence: of what is not known stands what it is; other names vanish, with the quotes
+    /// around them.
     pub(in crate::diagnosis) fn sentence(&self, template: &str) -> String {
-        let text = self.fill(template, |_| String::new());
+        let text = self.fill(template, |name| {
+            let known = UNNAMED.iter().find(|(unknown, _)| *unknown == name);
+            known.map_or_else(String::new, |(_, what)| (*what).to_owned())
+        });
+        let begins = |(_, what): &(&str, &str)| template.starts_with('{') && text.starts_with(what);
+        let text = match text.split_at_checked(1) {
+            Some((first, rest)) if UNNAMED.iter().any(begins) => first.to_uppercase() + rest,
+            _ => text,
+        };
         let text = text.replace("\"\"", "").replace("``", "").replace("()", "").replace("''", "");
         let words: Vec<&str> = text.split_whitespace().collect();
         words.join(" ").replace(" :", ":").replace(" ,", ",").replace(" .", ".")
@@ -117,6 +126,14 @@ impl Names {
         out
     }
 }
+
+/// What stands in a sentence for a name that nobody said.
+const UNNAMED: &[(&str, &str)] = &[
+    ("container", "the container"),
+    ("init_container", "the init container"),
+    ("image", "the image"),
+    ("ns", "its namespace"),
+];
 
 /// Words before a quoted name.
 const QUOTED: &[(&str, &[&str])] = &[
@@ -246,11 +263,27 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_is_whole_where_a_name_is_not_known() {
+        let unknown = Names::default();
+        for (template, whole) in [
+            (
+                "Secret lacks the key that {container} asks for",
+                "Secret lacks the key that the container asks for",
+            ),
+            ("{container} cannot listen", "The container cannot listen"),
+            ("{image} has no variant for this node", "The image has no variant for this node"),
+            ("Secret {secret} does not exist", "Secret does not exist"),
+        ] {
+            assert_eq!(unknown.sentence(template), whole);
+        }
+    }
+
+    #[test]
     fn unknown_names_vanish_from_sentences_and_show_in_commands() {
         let known = names("configmap \"a\" not found");
         assert_eq!(
             known.sentence("ConfigMap {configmap} of {ns} is missing"),
-            "ConfigMap a of is missing"
+            "ConfigMap a of its namespace is missing"
         );
         assert_eq!(known.command("kubectl -n {ns} get cm {configmap}"), "kubectl -n <ns> get cm a");
         for hostile in ["a;reboot", "$(reboot)", "`id`", "a'b", "-o=x", "a|b", "a&b", "a>b"] {

@@ -69,7 +69,8 @@ pub(super) fn read(text: &str, number: u64, now: Option<Micros>, sink: Sink<'_>)
         );
         let component = Some(word(row.from)).filter(|from| !from.is_empty());
         let pod = if kind == "Pod" { pod } else { PodRef::default() };
-        let container = probed(&containers, row.reason, &row.message);
+        let container = probed(&containers, row.reason, &row.message)
+            .or_else(|| only(&containers, row.reason, &row.message));
         event::hand_on(Event { pod, last, first, count, component, container, ..told }, sink);
     }
     true
@@ -86,6 +87,27 @@ fn probed(containers: &[Container], reason: &str, message: &str) -> Option<Strin
     let mut probed = containers.iter().filter(has);
     let only = probed.next().filter(|_| reason == "Unhealthy" && probed.next().is_none())?;
     Some(only.name.clone())
+}
+
+/// What only a container can do is done by the pod's only one, or by the only one of its image.
+fn only(containers: &[Container], reason: &str, message: &str) -> Option<String> {
+    const OF_A_CONTAINER: [&str; 8] = [
+        "Failed",
+        "BackOff",
+        "InspectFailed",
+        "ErrImageNeverPull",
+        "FailedPostStartHook",
+        "FailedPreStopHook",
+        "Unhealthy",
+        "Killing",
+    ];
+    let is_of_image = |container: &&Container| {
+        let image = container.image.as_deref().unwrap_or_default();
+        containers.len() == 1 || (!image.is_empty() && message.contains(&format!("\"{image}\"")))
+    };
+    let mut found = containers.iter().filter(is_of_image);
+    let first = found.next().filter(|_| OF_A_CONTAINER.contains(&reason))?;
+    found.next().is_none().then(|| first.name.clone())
 }
 
 fn is_told(value: &str) -> bool {

@@ -140,6 +140,7 @@ pub(super) fn failures(reason: &str, message: &str) -> Vec<Failure> {
         "NetworkNotReady" => one("WaitForNetwork", Some(reason)),
         "FailedSync" if message.trim() != "Error syncing pod" => one("SyncPod", None),
         "Evicted" => one("Eviction", Some(reason)),
+        "Terminated" => one("NodeShutdown", Some(reason)),
         "FailedScheduling" | "FailedCreate" => one("OffNode", Some(reason)),
         "UnexpectedAdmissionError"
         | "TopologyAffinityError"
@@ -196,6 +197,7 @@ pub(super) fn of_error(message: &str) -> Option<Failure> {
         "RunContainerError"
     } else if has(&[
         "failed to generate container",
+        "failed to generate security options",
         "failed to reserve container name",
         "failed to create containerd container",
         "failed to mkdir",

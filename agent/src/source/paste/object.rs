@@ -8,6 +8,7 @@ use super::value::{self, at, flag, list, long, small, text, time};
 use super::{Part, Sink, event, image, pod};
 use crate::fact::{self};
 use crate::fact::{Dated, Event, Fact, NodeObject, PodRef, from_api, pod::Condition, pod::Owner};
+use crate::observation::Observation;
 
 /// A specification of pods.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +56,9 @@ pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
         Some("Event") => read_event(value, number, sink),
         Some("Node") => {
             let node = node(value);
+            for seen in node_reports(&node, number) {
+                sink(Part::Reported(Box::new(seen)));
+            }
             hand_on(value::newest(value), Fact::NodeObject(Box::new(node)), sink);
         }
         Some("Pod") => read_pod(value, number, source, sink),
@@ -162,6 +166,33 @@ fn node(value: &Value) -> NodeObject {
         pods_max: small(value, &["status", "capacity", "pods"]),
         ..NodeObject::default()
     }
+}
+
+/// What its conditions say is wrong with it.
+fn node_reports(node: &NodeObject, number: u64) -> Vec<Observation> {
+    let is_bad = |condition: &&Condition| {
+        matches!(
+            (condition.kind.as_str(), condition.status.as_str()),
+            ("Ready", "False") | ("DiskPressure" | "MemoryPressure" | "PIDPressure", "True")
+        )
+    };
+    node.conditions
+        .iter()
+        .filter(is_bad)
+        .flat_map(|condition| {
+            let told = Event {
+                object_kind: "Node".to_owned(),
+                object_name: node.name.clone(),
+                reason: condition.reason.clone().unwrap_or_default(),
+                message: condition.message.clone().unwrap_or_default(),
+                host: Some(node.name.clone()).filter(|name| !name.is_empty()),
+                count: 1,
+                line: number,
+                ..Event::default()
+            };
+            event::of(&told, condition.since)
+        })
+        .collect()
 }
 
 pub(super) fn conditions(value: &Value) -> Vec<Condition> {

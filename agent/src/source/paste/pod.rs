@@ -8,7 +8,7 @@ use super::value::{
 };
 use super::{event, object};
 use crate::fact::{Container, Mount, Owner, Pod, PodRef, Probe, Role, State, Volume, VolumeKind};
-use crate::observation::Observation;
+use crate::observation::{Failure, Observation};
 use crate::source::Micros;
 
 /// Members of one list that are looked at: no pod has more containers, mounts or conditions.
@@ -220,14 +220,27 @@ pub(super) fn reports(pod: &Pod, at: Option<Micros>, number: u64) -> Vec<Observa
         name: Some(pod.name.clone()).filter(|name| !name.is_empty()),
         uid: pod.uid.clone(),
     };
-    pod.containers
-        .iter()
-        .filter_map(|container| {
-            let Some(State::Waiting { reason, message }) = &container.state else { return None };
-            let reason = reason.as_deref()?;
-            let failure = event::of_waiting(reason, message.as_deref().unwrap_or_default())?;
-            let name = Some(container.name.as_str());
-            Some(event::reported(failure, &named, name, at, number))
-        })
-        .collect()
+    let of_pod = of_status(pod).map(|failure| event::reported(failure, &named, None, at, number));
+    let of_containers = pod.containers.iter().filter_map(|container| {
+        let Some(State::Waiting { reason, message }) = &container.state else { return None };
+        let reason = reason.as_deref()?;
+        let failure = event::of_waiting(reason, message.as_deref().unwrap_or_default())?;
+        let name = Some(container.name.as_str());
+        Some(event::reported(failure, &named, name, at, number))
+    });
+    of_pod.into_iter().chain(of_containers).collect()
+}
+
+/// What the status says of the pod as a whole: that it has no node, or that its node took it down
+/// while its containers ended well.
+fn of_status(pod: &Pod) -> Option<Failure> {
+    let scheduled = pod.condition("PodScheduled").filter(|_| pod.node.is_none());
+    if let Some(no) = scheduled.filter(|it| it.reason.as_deref() == Some("Unschedulable")) {
+        let message = no.message.as_deref().unwrap_or_default();
+        return event::failures("FailedScheduling", message).into_iter().next();
+    }
+    let message = pod.message.as_deref().filter(|it| it.contains("node shutdown"))?;
+    let crashed = |container: &Container| matches!(&container.state, Some(State::Terminated { exit_code, .. }) if *exit_code != 0);
+    let is_whole = pod.phase.as_deref() == Some("Failed") && !pod.containers.iter().any(crashed);
+    is_whole.then(|| event::failures("Terminated", message).into_iter().next()).flatten()
 }
