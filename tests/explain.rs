@@ -115,6 +115,61 @@ fn r13_what_powershell_wrote_is_explained_and_a_program_is_refused() {
 }
 
 #[test]
+fn what_is_copied_out_of_a_chat_is_explained() {
+    for (text, expected) in [
+        (
+            "> Warning  FailedMount  8s (x8 over 90s)  kubelet  MountVolume.SetUp failed for volume \
+             \"tls\" : secret \"tls-cert\" not found",
+            "volume_secret_object_missing MountVolume - -",
+        ),
+        (
+            "toomanyrequests: You have reached your pull rate limit.",
+            "image_rate_limited StartContainer - -",
+        ),
+    ] {
+        let output = piped(text.as_bytes(), &["--output", "json"]);
+        let ids: Vec<String> = objects(&output).iter().map(told).collect();
+        assert_eq!(ids, [expected], "{}", complaint(&output));
+    }
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_says_so_and_one_that_names_nothing_is_refused() {
+    let file = "explain/cases/describe-image-pull.txt";
+    let output = run(&["-n", "elsewhere", "--cause", "image", file]);
+    let told = out(&output);
+    assert!(told.contains("left out by -n elsewhere (1)"), "{told}");
+    assert!(!told.contains("healed") && !told.contains("--cause"), "{told}");
+    for (option, value, near) in [
+        ("--step", "StartContaner", "did you mean StartContainer?"),
+        ("--cause", "image_not_fund", "did you mean image_not_found?"),
+    ] {
+        let output = run(&[option, value, file]);
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        assert!(complaint(&output).contains(near), "{}", complaint(&output));
+    }
+}
+
+#[test]
+fn a_manifest_without_fault_is_an_answer_and_no_failure() {
+    let good = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: \
+                app\n    image: registry.test/web:1\n    resources: {limits: {memory: 64Mi}}\n";
+    let output = piped(good.as_bytes(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+    assert!(out(&output).contains("no advice: "), "{}", out(&output));
+}
+
+#[test]
+fn the_liveness_probe_kills_after_its_delay_and_its_periods() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: \
+               app\n    image: registry.test/web:1\n    resources: {limits: {memory: 64Mi}}\n    \
+               livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 1, failureThreshold: 1, \
+               timeoutSeconds: 5}\n";
+    let told = out(&piped(pod.as_bytes(), &[]));
+    assert!(told.contains("kills after 1 s"), "{told}");
+}
+
+#[test]
 fn a_command_names_the_node_that_the_input_names_and_what_to_type_there() {
     let line = "E1117 10:31:46.882140    2148 kubelet.go:2419] \"Skipping pod synchronization\" \
                 err=\"[container runtime is down, PLEG is not healthy: pleg was last seen active \

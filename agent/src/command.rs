@@ -22,7 +22,9 @@ mod why;
 pub const DONE: u8 = 0;
 /// Something failed.
 pub const FAILED: u8 = 1;
-/// `parse` or `explain` found no failure in its input. (2, bad arguments, is clap's own.)
+/// An argument names something that there is not, as clap has it.
+pub const BAD_ARGUMENTS: u8 = 2;
+/// `parse` or `explain` found no failure in its input.
 pub const NOTHING_FOUND: u8 = 3;
 /// The configuration is wrong (`EX_USAGE` of sysexits.h).
 pub const BAD_CONFIGURATION: u8 = 64;

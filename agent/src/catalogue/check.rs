@@ -32,6 +32,20 @@ pub const PLACEHOLDERS: &[&str] = &[
 
 /// No step, and no command, is said in less.
 const STEP_CHARS: usize = 6;
+/// Less of a text is no sign of anything.
+const TEXT_CHARS: usize = 3;
+/// What no command of a cause does: people paste it in the night.
+const CHANGES: [&str; 9] = [
+    "kubectl delete",
+    "kubectl apply",
+    "kubectl edit",
+    "kubectl patch",
+    "kubectl scale",
+    "kubectl drain",
+    "kubectl rollout restart",
+    "systemctl restart",
+    "rm -rf",
+];
 
 /// Everything that is wrong with a cause beside its rule and its examples. Empty: nothing.
 pub(super) fn faults(cause: &Cause) -> Vec<String> {
@@ -71,6 +85,23 @@ pub(super) fn faults(cause: &Cause) -> Vec<String> {
              give whole commands",
             step.what.trim()
         ));
+    }
+    for rule in &cause.matches {
+        let texts = || rule.split(" && ").filter(|part| !part.starts_with('@'));
+        let chars: usize = texts().map(|text| text.trim().chars().count()).sum();
+        if texts().next().is_some() && chars < TEXT_CHARS {
+            found.push(format!(
+                "`match`: `{rule}` stands in too many texts: give at least {TEXT_CHARS} characters"
+            ));
+        }
+    }
+    for command in cause.next.iter().filter_map(|step| step.command.as_deref()) {
+        let changes = CHANGES.iter().find(|word| command.contains(**word));
+        if let Some(word) = changes.filter(|_| !command.contains("--dry-run")) {
+            found.push(format!(
+                "`command`: `{word}` changes something: a command only looks, say the rest in `do`"
+            ));
+        }
     }
     if cause.matches.len() > limits::ALTERNATIVES {
         found.push(format!("`match` has more than {} alternatives", limits::ALTERNATIVES));

@@ -311,6 +311,14 @@ fn loading_says_what_is_wrong_where_and_what_to_do() {
     assert!(needle.contains("example 1: holds only a needle"), "{needle}");
     let empty = said(|text| text.replace("match: [\"a quota of ours\"]", "match: []"));
     assert!(empty.contains("`match` is empty"), "{empty}");
+    let letter = said(|text| text.replace("a quota of ours", "e"));
+    assert!(letter.contains("`match`: `e` stands in too many texts"), "{letter}");
+    let letters = said(|text| text.replace("do: Look at it", "do: A, command: d, risk: d"));
+    assert!(letters.contains("`next`: `A` is no sentence"), "{letters}");
+    let change = said(|text| {
+        text.replace("do: Look at it", "do: Make it anew, command: 'kubectl delete pod {pod}'")
+    });
+    assert!(change.contains("`kubectl delete` changes something"), "{change}");
     let class = said(|text| text.replace("class: image", "class: images"));
     assert!(class.starts_with("own.yaml, line 1: "), "{class}");
     let field = said(|text| text.replace("    clears:", "    clear:"));

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{BAD_CONFIGURATION, DONE, FAILED, complain, say};
 use crate::{
-    catalogue::{self, Catalogue, check, faq},
+    catalogue::{self, Catalogue, Cause, Class, check, faq},
     config,
 };
 
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         [] => known(arguments, |causes| say(&list(causes, None, arguments.output), DONE)),
         [name] => known(arguments, |causes| one(causes, name, arguments.output)),
         // Several words are a question, whether or not somebody knows our word for that.
-        [..] => questions(&arguments.what, arguments.output),
+        [..] => known(arguments, |causes| asked(causes, &arguments.what, arguments.output)),
     };
     code.into()
 }
@@ -128,6 +128,10 @@ fn one(causes: &Catalogue, name: &str, form: Form) -> u8 {
     if faq::questions().is_ok_and(|all| !faq::find(&all, &asked).is_empty()) {
         return questions(&asked, form);
     }
+    let found = of_word(causes, name);
+    if !found.is_empty() {
+        return say(&shown(found, form), DONE);
+    }
     let ids: Vec<&str> = causes.causes().map(|(_, cause)| cause.id.as_str()).collect();
     let parts: Vec<&str> = ids.iter().copied().filter(|id| id.contains(name)).take(8).collect();
     let hint = match (check::nearest(name, ids.iter().copied()), parts.as_slice()) {
@@ -137,6 +141,53 @@ fn one(causes: &Catalogue, name: &str, form: Form) -> u8 {
     };
     complain(&format_args!("no cause is called `{name}`: {hint}"));
     FAILED
+}
+
+fn shown(found: Vec<(Class, &Cause)>, form: Form) -> String {
+    match form {
+        Form::Json => found.into_iter().map(|(class, cause)| render::json(class, cause)).collect(),
+        Form::Text => render::table(found.into_iter()),
+    }
+}
+
+/// A question in several words: one about an exit code is answered with its causes.
+fn asked(causes: &Catalogue, words: &[String], form: Form) -> u8 {
+    let found = of_exit_code(causes, words);
+    if found.is_empty() { questions(words, form) } else { say(&shown(found, form), DONE) }
+}
+
+/// Causes that are told by the exit code in a question such as `exit code 137`.
+fn of_exit_code<'c>(causes: &'c Catalogue, words: &[String]) -> Vec<(Class, &'c Cause)> {
+    let words: Vec<String> = words
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
+        .map(str::to_lowercase)
+        .collect();
+    let is_asked = words.iter().any(|word| matches!(word.as_str(), "exit" | "code" | "exitcode"));
+    let code = words.iter().find_map(|word| word.parse::<u8>().ok()).filter(|_| is_asked);
+    let Some(code) = code else { return Vec::new() };
+    let signal = format!("@exit={code}");
+    let is_told = |cause: &Cause| {
+        cause.matches.iter().any(|rule| rule.split(" && ").any(|part| part == signal))
+    };
+    causes.causes().filter(|(_, cause)| is_told(cause)).collect()
+}
+
+/// Causes with that word in their id, or that a reason of that name tells: `OOM`, `OOMKilled`,
+/// `ImagePullBackOff`.
+fn of_word<'c>(causes: &'c Catalogue, word: &str) -> Vec<(Class, &'c Cause)> {
+    let is_it = |other: &str| other.eq_ignore_ascii_case(word);
+    let is_told = |cause: &Cause| {
+        let reasons = cause.steps.iter().filter_map(|step| step.split_once('/'));
+        cause.id.split('_').any(is_it)
+            || reasons.flat_map(|(_, reasons)| reasons.split(',')).any(is_it)
+            || cause
+                .matches
+                .iter()
+                .flat_map(|rule| rule.split(" && "))
+                .any(|part| is_it(part.trim_start_matches("@reason=")))
+    };
+    causes.causes().filter(|(_, cause)| is_told(cause)).collect()
 }
 
 fn questions(asked: &[String], form: Form) -> u8 {

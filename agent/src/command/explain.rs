@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use super::{BAD_CONFIGURATION, DONE, FAILED, NOTHING_FOUND, complain, say};
+use super::{BAD_ARGUMENTS, BAD_CONFIGURATION, DONE, FAILED, NOTHING_FOUND, complain, say};
+use crate::catalogue::{Catalogue, STEPS, check};
 use crate::incident::Incident;
 use crate::source::Micros;
 
@@ -137,6 +138,10 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
             return BAD_CONFIGURATION.into();
         }
     };
+    if let Some(error) = catalogue.as_deref().and_then(|it| arguments.filter.fault(it)) {
+        complain(&error);
+        return BAD_ARGUMENTS.into();
+    }
     let Given { inputs, bundles, unread } = opened(&arguments.files);
     let options = Options {
         at: arguments.at,
@@ -149,9 +154,11 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
         bundle.tell(&mut explained, arguments.at.is_some());
     }
     let advice = explained.advice();
-    let has_found = !explained.incidents.is_empty() || explained.failures > 0 || !advice.is_empty();
-    let now = explained.now;
-    explained.incidents.retain(|incident| arguments.wants(incident, now));
+    let has_found = !explained.incidents.is_empty()
+        || explained.failures > 0
+        || !advice.is_empty()
+        || explained.judged() > 0;
+    arguments.keep(&mut explained);
     explained.unread.splice(0..0, unread);
     for sentence in &explained.unread {
         complain(&render::plain(sentence));
@@ -173,13 +180,40 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
 }
 
 impl Args {
-    fn wants(&self, incident: &Incident, now: Option<Micros>) -> bool {
-        let is_pod = self.pod.as_ref().is_none_or(|wanted| {
+    /// Leaves only what is asked for, and notes which option left out what.
+    fn keep(&self, explained: &mut Explained) {
+        let now = explained.now;
+        let count = |is_out: &dyn Fn(&Incident) -> bool| {
+            explained.incidents.iter().filter(|incident| is_out(incident)).count()
+        };
+        let mut options = self.filter.each();
+        if let Some(pod) = &self.pod {
+            options.push((format!("--pod {pod}"), Filter::default()));
+        }
+        let left_out: Vec<(String, usize)> = options
+            .into_iter()
+            .map(|(option, alone)| {
+                let is_out = |incident: &Incident| {
+                    let is_of_pod = !option.starts_with("--pod ") || self.is_of_pod(incident);
+                    !is_of_pod || !alone.wants(incident, now)
+                };
+                let count = count(&is_out);
+                (option, count)
+            })
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        explained.filtered = left_out;
+        explained
+            .incidents
+            .retain(|incident| self.is_of_pod(incident) && self.filter.wants(incident, now));
+    }
+
+    fn is_of_pod(&self, incident: &Incident) -> bool {
+        self.pod.as_ref().is_none_or(|wanted| {
             let name = wanted.rsplit('/').next().unwrap_or(wanted);
             let is_it = |it: &String| it.contains(name);
             incident.pods.iter().any(|pod| pod.name.as_ref().is_some_and(is_it))
-        });
-        is_pod && self.filter.wants(incident, now)
+        })
     }
 }
 
@@ -199,6 +233,13 @@ pub(super) fn look(colour: Colour) -> Look {
     Look { colour, width: width.filter(|width| *width > 0) }
 }
 
+fn meant(name: &str) -> String {
+    format!("did you mean {name}?")
+}
+
+/// The class and id of what no cause explains.
+const UNCLASSIFIED: &str = "unclassified";
+
 impl Filter {
     /// Whether anything is left out at all.
     pub(super) const fn is_set(&self) -> bool {
@@ -206,6 +247,46 @@ impl Filter {
             || self.step.is_some()
             || self.cause.is_some()
             || self.since.is_some()
+    }
+
+    /// A step or a cause that there is not: nothing would ever match.
+    fn fault(&self, catalogue: &Catalogue) -> Option<String> {
+        let is_step = |wanted: &String| STEPS.iter().any(|it| it.eq_ignore_ascii_case(wanted));
+        if let Some(step) = self.step.as_ref().filter(|step| !is_step(step)) {
+            let near = check::nearest(step, STEPS.iter().copied());
+            let hint = near.map_or_else(|| format!("known are {}", STEPS.join(", ")), meant);
+            return Some(format!("--step {step}: there is no such step; {hint}"));
+        }
+        let words = || {
+            let causes = catalogue.causes();
+            causes
+                .flat_map(|(class, cause)| [class.word(), cause.id.as_str()])
+                .chain([UNCLASSIFIED])
+        };
+        let cause = self.cause.as_deref().filter(|wanted| words().all(|word| word != *wanted))?;
+        let near = check::nearest(cause, words());
+        let hint = near.map_or_else(|| "`podwhy cause` lists them".to_owned(), meant);
+        Some(format!("--cause {cause}: there is no such cause or class; {hint}"))
+    }
+
+    /// Each option that is given, as it was typed, and what it asks for alone.
+    fn each(&self) -> Vec<(String, Self)> {
+        let Self { namespace, step, cause, since } = self.clone();
+        let none = Self::default;
+        let mut all = Vec::new();
+        if let Some(name) = &namespace {
+            all.push((format!("-n {name}"), Self { namespace, ..none() }));
+        }
+        if let Some(name) = &step {
+            all.push((format!("--step {name}"), Self { step, ..none() }));
+        }
+        if let Some(name) = &cause {
+            all.push((format!("--cause {name}"), Self { cause, ..none() }));
+        }
+        if since.is_some() {
+            all.push(("--since".to_owned(), Self { since, ..none() }));
+        }
+        all
     }
 
     pub(super) fn wants(&self, incident: &Incident, now: Option<Micros>) -> bool {
@@ -297,7 +378,13 @@ fn nothing(explained: &Explained, form: Form) {
     let lines = explained.lines;
     let hint = if lines == 0 {
         "the input is empty".to_owned()
-    } else if explained.messages > 0 || explained.facts > 0 {
+    } else if explained.messages == 0 && explained.facts > 0 {
+        format!(
+            "{} objects were understood, and nothing fails in them; Events and the node's log say \
+             more: kubectl describe pod NAME, kubectl get events -A",
+            explained.facts
+        )
+    } else if explained.messages > 0 {
         format!(
             "{} messages and {} objects were understood, and nothing fails in them; try a longer \
              time: journalctl -u kubelet -u containerd --since -2h | podwhy explain",

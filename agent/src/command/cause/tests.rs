@@ -24,6 +24,7 @@ fn r94_each_question_is_answered_as_people_ask_it() {
     for (asked, about) in [
         ("root cause or wrapper", "root cause"),
         ("what does skipping mean", "\"skipping\""),
+        ("what is the next retry", "next retry"),
         ("clean log in CrashLoopBackOff", "log is clean"),
         ("CreatePodSandbox failures", "CreatePodSandbox"),
         ("sync failure or scheduling failure", "scheduling failure"),
@@ -38,6 +39,32 @@ fn r94_each_question_is_answered_as_people_ask_it() {
         assert!(found.iter().any(|it| it.ask.contains(about)), "{asked:?} finds {found:?}");
         assert!(found.len() <= 3, "{asked:?} finds too many: {}", found.len());
     }
+}
+
+#[test]
+fn an_exit_code_and_the_words_that_kubectl_shows_find_their_causes() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let ids = |found: Vec<(Class, &'static Cause)>| -> Vec<&str> {
+        found.into_iter().map(|(_, cause)| cause.id.as_str()).collect()
+    };
+    let causes = catalogue::builtin();
+    for (asked, id) in [
+        ("what does exit code 137 mean", "killed_137_no_oom"),
+        ("exit code 127", "exit_command_not_found"),
+    ] {
+        let found = ids(of_exit_code(causes, &words(asked)));
+        assert!(found.contains(&id), "{asked}: {found:?}");
+    }
+    assert!(of_exit_code(causes, &words("how many of 137 pods fail")).is_empty());
+    for (word, id) in [
+        ("OOMKilled", "oom_container"),
+        ("OOM", "oom_container"),
+        ("ImagePullBackOff", "image_backoff_generic"),
+    ] {
+        let found = ids(of_word(causes, word));
+        assert!(found.contains(&id), "{word}: {found:?}");
+    }
+    assert!(of_word(causes, "zebra").is_empty());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::source::paste::{Image, Manifest, Quota};
 
 mod image;
 mod probe;
+mod refused;
 mod shared;
 mod volume;
 
@@ -122,6 +123,7 @@ fn line_of(manifest: &Manifest, container: Option<&str>) -> Option<u64> {
 fn judged(manifest: &Manifest, seen: &Seen) -> Vec<Said> {
     let pod = &manifest.pod;
     let mut all = Vec::new();
+    refused::judge(manifest, &mut all);
     roles(pod, &mut all);
     probe::judge(pod, &mut all);
     volume::judge(pod, &mut all);
@@ -172,7 +174,8 @@ fn roles(pod: &Pod, all: &mut Vec<Said>) {
     }
     let servants = pod.containers.iter().filter(|it| it.role == Role::NativeSidecar).count();
     let mains = pod.containers.iter().filter(|it| it.role == Role::Main).count();
-    if pod.restart_policy.as_deref() == Some("Never") && (mains > 1 || servants > 0) {
+    let is_never = pod.restart_policy.as_deref() == Some("Never") && !refused::only_always(pod);
+    if is_never && (mains > 1 || servants > 0) {
         let text = "restartPolicy: Never holds for all containers: a sidecar that crashes stays \
                     down while the others go on, and a sidecar that never ends keeps the pod from \
                     completing; native sidecars are restarted all the same"
@@ -267,6 +270,14 @@ fn memory(pod: &Pod, peaks: &Peaks, all: &mut Vec<Said>) {
             let text =
                 "the memory request is larger than the limit: the API refuses the pod".to_owned();
             all.push(said("request_over_limit", Some(container), text, "raise the limit"));
+        }
+        if let (Some(request), Some(limit)) =
+            (container.cpu_request_millicores, container.cpu_limit_millicores)
+            && request > limit
+        {
+            let text =
+                "the CPU request is larger than the limit: the API refuses the pod".to_owned();
+            all.push(said("cpu_request_over_limit", Some(container), text, "raise the limit"));
         }
     }
 }

@@ -73,9 +73,17 @@ pub struct Explained {
     pub unread: Vec<String>,
     /// Incidents beyond the bound.
     pub left_out: u64,
+    /// Options that left incidents out, as they were typed, and how many.
+    pub filtered: Vec<(String, usize)>,
 }
 
 impl Explained {
+    /// Specifications that were judged before anything runs.
+    #[must_use]
+    pub fn judged(&self) -> usize {
+        self.manifests.iter().filter(|manifest| manifest.pod.phase.is_none()).count()
+    }
+
     /// What the specifications will make fail or hurt. Of pods that are there already only those
     /// that fail: a list of all pods of a cluster is no question about each of them.
     #[must_use]

@@ -41,7 +41,26 @@ pub(super) fn undated(incident: &mut Incident) {
     }
     for evidence in &mut incident.evidence {
         evidence.at = evidence.at.filter(|at| *at > DAY);
+        evidence.text = timeless(&evidence.text);
     }
+    let Incident { chain, changed, controls, contradictions, proof, cause, .. } = incident;
+    let sentences = [chain, changed, controls, contradictions, proof].into_iter().flatten();
+    for text in sentences.chain([&mut cause.title]) {
+        *text = timeless(text);
+    }
+}
+
+/// The sentence without the moments of 1970, and the words that lead to them.
+fn timeless(text: &str) -> String {
+    let mut out = text.to_owned();
+    while let Some((before, behind)) = out.split_once(" 1970-01-01T") {
+        let end = behind.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.' | 'Z'));
+        let rest = end.and_then(|end| behind.get(end..)).unwrap_or_default();
+        let leads = [" at", " since", " from", " until"];
+        let lead = leads.iter().find_map(|lead| before.strip_suffix(lead)).unwrap_or(before);
+        out = format!("{lead}{rest}");
+    }
+    out
 }
 
 /// The line's number with its input's place above it.
@@ -72,6 +91,20 @@ pub(super) fn named(incident: &mut Incident, names: &[Option<String>]) {
 mod tests {
     use super::*;
     use crate::incident::Evidence;
+
+    #[test]
+    fn nobody_is_told_of_1970() {
+        for (text, told) in [
+            ("disk pressure began at 1970-01-01T00:00:00.000001Z", "disk pressure began"),
+            ("no error since 1970-01-01T00:00:00.000000Z, still", "no error, still"),
+            ("it began at 2026-11-22T13:00:00Z", "it began at 2026-11-22T13:00:00Z"),
+        ] {
+            let changed = vec![text.to_owned()];
+            let mut incident = Incident { changed, ..Incident::default() };
+            undated(&mut incident);
+            assert_eq!(incident.changed, [told]);
+        }
+    }
 
     #[test]
     fn what_one_line_told_twice_is_evidence_once() {

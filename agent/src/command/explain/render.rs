@@ -72,14 +72,21 @@ pub(super) fn text(explained: &Explained, advice: &[Advice], look: Look) -> Stri
     }
     if !incidents.is_empty() {
         summary(&mut page, explained, &incidents, clock);
+    } else if !explained.filtered.is_empty() {
+        let told = |(option, count): &(String, usize)| format!("{} ({count})", plain(option));
+        let options: Vec<String> = explained.filtered.iter().map(told).collect();
+        page.line(&format!("nothing to show: incidents are left out by {}", options.join(", ")));
     } else if explained.failures > 0 {
         page.line(&format!(
-            "nothing to show: {} failed {} in {} lines healed by itself or ended with its pod, or \
-             the filters leave it out",
+            "nothing to show: {} failed {} in {} lines healed by itself or ended with its pod",
             explained.failures,
             if explained.failures == 1 { "attempt" } else { "attempts" },
             explained.lines
         ));
+    } else if advice.is_empty() && explained.judged() > 0 {
+        let count = explained.judged();
+        let what = if count == 1 { "manifest" } else { "manifests" };
+        page.line(&format!("no advice: nothing in {count} {what} is known to fail or to hurt"));
     }
     page.finish()
 }

@@ -12,7 +12,7 @@ use crate::fact::PodRef;
 use crate::observation::Observation;
 
 /// What only errors of a pod's start say: without one of these a line is just a line.
-const MARKS: [&str; 27] = [
+const MARKS: [&str; 29] = [
     "failed to \"",
     "failed to \\\"",
     "rpc error: code = ",
@@ -40,6 +40,8 @@ const MARKS: [&str; 27] = [
     " nodes are available: ",
     "couldn't parse image",
     "failed to setup network for sandbox",
+    "toomanyrequests: ",
+    " probe failed: ",
 ];
 
 /// One pass over a line for all marks.
@@ -57,6 +59,8 @@ pub(super) fn is_framed(line: &str) -> bool {
 /// The failure that a line which is no message is a fragment of.
 pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
     let line = line.trim();
+    // As chats quote.
+    let line = line.strip_prefix("> ").map_or(line, str::trim);
     let is_row = line.starts_with("Warning  ");
     if !is_row && !FINDER.is_match(line) && !is_short_error(line) {
         return None;
@@ -68,6 +72,12 @@ pub(super) fn fragment(line: &str, number: u64) -> Option<Observation> {
         return event::of(&event, None).into_iter().next();
     }
     let text = unescaped(line);
+    let of_probe =
+        ["Readiness probe failed: ", "Liveness probe failed: ", "Startup probe failed: "];
+    if of_probe.iter().any(|begin| text.starts_with(begin)) {
+        let event = table::made(("Pod", "", None), ["Warning", "Unhealthy", &text], number);
+        return event::of(&event, None).into_iter().next();
+    }
     if text.contains(" nodes are available: ") {
         let event = table::made(("Pod", "", None), ["Warning", "FailedScheduling", &text], number);
         return event::of(&event, None).into_iter().next();

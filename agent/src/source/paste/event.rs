@@ -172,7 +172,12 @@ pub(super) fn of_error(message: &str) -> Option<Failure> {
         "InvalidImageName"
     } else if has(&["pull policy of Never"]) {
         "ErrImageNeverPull"
-    } else if has(&["failed to pull", "pull access denied", "failed to resolve reference"]) {
+    } else if has(&[
+        "failed to pull",
+        "toomanyrequests: ",
+        "pull access denied",
+        "failed to resolve reference",
+    ]) {
         "ErrImagePull"
     } else if has(&[
         "configmap \"",

@@ -1,6 +1,8 @@
 //! Objects of the Kubernetes API, pasted as JSON or YAML, whole or in part: single, in lists, in a
 //! watch's frames. Owns telling them apart and what each becomes; pods are read in `pod`.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1 as api;
 use serde_json::Value;
 
@@ -21,6 +23,10 @@ pub struct Manifest {
     pub line: u64,
     /// Lines of its text, to say where something stands.
     pub text: String,
+    /// Names of ports, by container.
+    pub ports: BTreeMap<String, Vec<String>>,
+    /// A label that the selector asks for and the template lacks.
+    pub unmatched: Option<String>,
 }
 
 /// Reads YAML, possibly of several documents.
@@ -122,7 +128,8 @@ fn read_pod(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
     let newest = value::newest(value);
     let name = format!("Pod/{}", pod.name);
     let text = source.to_owned();
-    let manifest = Manifest { name, pod: pod.clone(), line: number, text };
+    let ports = port_names(value);
+    let manifest = Manifest { name, pod: pod.clone(), line: number, text, ports, unmatched: None };
     sink(Part::Manifest(Box::new(manifest)));
     for reported in pod::reports(&pod, newest, number) {
         sink(Part::Reported(Box::new(reported)));
@@ -147,7 +154,32 @@ fn workload(kind: &str, value: &Value, number: u64, source: &str, sink: Sink<'_>
     pod.namespace = text(value, &["metadata", "namespace"]).unwrap_or_default();
     pod.owner = Some(Owner { kind: value::word(kind), name: name.clone(), uid: None });
     let (name, text) = (format!("{}/{name}", value::word(kind)), source.to_owned());
-    sink(Part::Manifest(Box::new(Manifest { name, pod, line: number, text })));
+    let (ports, unmatched) = (port_names(template), unmatched(value, template));
+    let manifest = Manifest { name, pod, line: number, text, ports, unmatched };
+    sink(Part::Manifest(Box::new(manifest)));
+}
+
+fn port_names(pod: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for key in ["initContainers", "containers"] {
+        for container in list(pod, &["spec", key]).take(super::pod::MOST) {
+            let ports = list(container, &["ports"]).take(super::pod::MOST);
+            let names: Vec<String> = ports.filter_map(|port| text(port, &["name"])).collect();
+            found.insert(text(container, &["name"]).unwrap_or_default(), names);
+        }
+    }
+    found
+}
+
+/// The first label of the selector that the template does not have.
+fn unmatched(value: &Value, template: &Value) -> Option<String> {
+    let asked = at(value, &["spec", "selector", "matchLabels"])?.as_object()?;
+    let label = |key: &str| text(template, &["metadata", "labels", key]);
+    let wanted = |key: &str| text(value, &["spec", "selector", "matchLabels", key]);
+    let lacks =
+        |key: &&String| wanted(key).is_some_and(|value| label(key).as_ref() != Some(&value));
+    let key = asked.keys().find(lacks)?;
+    Some(value::word(&format!("{key}={}", wanted(key).unwrap_or_default())))
 }
 
 fn node(value: &Value) -> NodeObject {

@@ -6,11 +6,10 @@ use crate::fact::{Container, Pod, Probe, Role, State};
 /// A start that takes less than this needs no patience.
 const QUICK_SECONDS: u64 = 30;
 
-/// From the start to the kill, if it never answers.
+/// From the start to the kill, if it never passes (R51).
 fn kill_seconds(probe: &Probe) -> u64 {
     let failures = u64::from(probe.failure_threshold.max(1));
-    let rounds = u64::from(probe.period_seconds.max(1)) * (failures - 1);
-    u64::from(probe.initial_delay_seconds) + rounds + u64::from(probe.timeout_seconds)
+    u64::from(probe.initial_delay_seconds) + u64::from(probe.period_seconds.max(1)) * failures
 }
 
 pub(super) fn judge(pod: &Pod, all: &mut Vec<Said>) {
