@@ -13,7 +13,32 @@ pub(super) fn judge(manifest: &Manifest, all: &mut Vec<Said>) {
         selector(manifest, all);
     }
     names(&manifest.pod, all);
+    images(&manifest.pod, all);
     ports(manifest, all);
+}
+
+/// The kubelet cannot read such a reference (InvalidImageName).
+fn images(pod: &Pod, all: &mut Vec<Said>) {
+    for container in &pod.containers {
+        let image = container.image.as_deref().unwrap_or_default();
+        let (name, _) = image.split_once('@').unwrap_or((image, ""));
+        // A host may have capitals and a port; what stands behind it may not.
+        let (host, path) = name.split_once('/').unwrap_or(("", name));
+        let is_host = host.contains(['.', ':']) || host == "localhost";
+        let path = if is_host { path } else { name };
+        let (repository, tag) = path.split_once(':').unwrap_or((path, ""));
+        let why = if repository.contains(|c: char| c.is_ascii_uppercase()) {
+            "its path has capitals"
+        } else if tag.contains(':') {
+            "it has two tags"
+        } else {
+            continue;
+        };
+        let text =
+            format!("image {image} is no valid name, as {why}: InvalidImageName, no pull is tried");
+        let what = "write the path in lower case, with one tag or a digest";
+        all.push(said("image_name_invalid", Some(container), text, what));
+    }
 }
 
 /// Its pods must be started again and again.

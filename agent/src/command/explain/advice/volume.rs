@@ -11,6 +11,7 @@ pub(super) fn judge(pod: &Pod, all: &mut Vec<Said>) {
     owners(pod, all);
     for container in &pod.containers {
         clashes(pod, container, all);
+        over_a_file(pod, container, all);
         paths(pod, container, all);
     }
 }
@@ -36,6 +37,45 @@ fn modes(pod: &Pod, all: &mut Vec<Said>) {
         );
         let what = "make sure that the reader writes nothing there, or mount it writable in both";
         all.push(said("volume_modes_differ", Some(reader), text, what));
+    }
+}
+
+/// A volume is a folder, whatever its mount path is called.
+fn over_a_file(pod: &Pod, container: &Container, all: &mut Vec<Said>) {
+    const OF_FILES: [&str; 14] = [
+        "conf",
+        "cnf",
+        "cfg",
+        "ini",
+        "yaml",
+        "yml",
+        "json",
+        "toml",
+        "properties",
+        "xml",
+        "env",
+        "pem",
+        "crt",
+        "html",
+    ];
+    let is_object = |mount: &&Mount| {
+        pod.volumes.iter().any(|volume| {
+            volume.name == mount.volume
+                && matches!(volume.kind, VolumeKind::ConfigMap | VolumeKind::Secret)
+        })
+    };
+    let is_file = |mount: &&Mount| {
+        let ending = mount.path.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
+        mount.sub_path.is_none() && ending.is_some_and(|(_, ending)| OF_FILES.contains(&ending))
+    };
+    if let Some(mount) = container.mounts.iter().filter(is_object).find(is_file) {
+        let text = format!(
+            "volume {} is mounted at {}, which is called like a file: it becomes a folder there, and \
+             where the image has that file the container does not start",
+            mount.volume, mount.path
+        );
+        let what = "mount its key with subPath, or mount the folder";
+        all.push(said("folder_over_a_file", Some(container), text, what));
     }
 }
 
