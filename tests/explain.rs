@@ -134,6 +134,19 @@ fn what_is_copied_out_of_a_chat_is_explained() {
 }
 
 #[test]
+fn a_line_that_was_cut_before_its_pod_still_says_what_failed() {
+    let line = "Nov 22 13:00:01 n1 kubelet[1234]: E1122 13:00:01.123456    1234 \
+                pod_workers.go:1301] \"Error syncing pod, skipping\" err=\"failed to \
+                \\\"StartContainer\\\" for \\\"app\\\" with ErrImagePull: \\\"rpc error: code = \
+                NotFound desc = failed to pull\n";
+    let output = piped(line.as_bytes(), &["--output", "json"]);
+    let incidents = objects(&output);
+    assert_eq!(incidents.len(), 1, "{}", complaint(&output));
+    assert_eq!(incidents[0]["reason"], "ErrImagePull");
+    assert_eq!(incidents[0]["pods"][0]["container"], "app");
+}
+
+#[test]
 fn a_filter_that_leaves_nothing_says_so_and_one_that_names_nothing_is_refused() {
     let file = "explain/cases/describe-image-pull.txt";
     let output = run(&["-n", "elsewhere", "--cause", "image", file]);

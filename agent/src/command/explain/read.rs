@@ -222,6 +222,12 @@ impl<'o> Run<'o> {
         if let Some(uid) = &seen.pod.uid {
             self.learn(seen.pod.namespace.as_deref(), seen.pod.name.as_deref(), uid.clone());
         }
+        // A line that was cut lost its pod, and still says what failed.
+        let is_cut = seen.failures.iter().any(|failure| failure.truncated);
+        if is_cut && seen.pod.name.is_none() && seen.pod.uid.is_none() {
+            seen.pod.name = Some(NO_POD.to_owned());
+            seen.pod.namespace = Some(NO_NAMESPACE.to_owned());
+        }
         seen.writer.number = placed(seen.writer.number, place);
         self.push(seen.received, Item::Seen(Box::new(seen)));
     }
