@@ -20,6 +20,10 @@ pub(crate) const ORIGINS: [Origin; 8] = [
 /// The words that are ours and not the line's: steps and reasons of log-grammar §6.2, and words of
 /// closed sets that the parser's own tables hold.
 const OWN_WORDS: &[&str] = &[
+    "containerd.service",
+    "crio.service",
+    "docker.service",
+    "kubelet.service",
     "Liveness",
     "Readiness",
     "Startup",

@@ -36,7 +36,8 @@ fn systemd_tells_what_became_of_a_unit_old_wordings_and_new() {
             What::SystemdStarting,
             Some("containerd.service"),
         ),
-        ("Started containerd container runtime.", What::SystemdStarted, None),
+        ("Started containerd container runtime.", What::SystemdStarted, Some("containerd.service")),
+        ("Started Session 3 of User root.", What::SystemdStarted, None),
         ("Started kubelet.service.", What::SystemdStarted, Some("kubelet.service")),
         ("Stopped kubelet.service - kubelet.", What::SystemdStopped, Some("kubelet.service")),
         (
