@@ -3,8 +3,9 @@
 mod delivery;
 mod engine;
 mod follow;
+mod memory;
 
-pub use self::{delivery::*, engine::*, follow::*};
+pub use self::{delivery::*, engine::*, follow::*, memory::*};
 
 /// Feeds waiting for the core thread. Few, because each journal batch may hold `BATCH_BYTES`:
 /// full means that the readers stop reading.

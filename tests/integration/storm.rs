@@ -17,20 +17,6 @@ use crate::main_path::{LONG, SOON, parts, setup, wait_for_pods};
 use crate::soak;
 use crate::wait;
 
-/// What the agent may hold beside what it needs with nothing to do: the sum of its bounds.
-fn bound_bytes() -> usize {
-    const KIB: usize = 1024;
-    let sources = limits::BATCH_BUFFERS * limits::FRAME_BYTES + limits::JOIN_TOTAL_BYTES;
-    let outbox = limits::OUTBOX_CACHE_BYTES + usize::try_from(limits::OUTBOX_MEMORY_BYTES).unwrap();
-    // Encoded, compressed, and the records that it is made of.
-    let export = 3 * limits::BATCH_REQUEST_BYTES;
-    let held = (limits::PENDING + limits::RECENT) * limits::VALUE_BYTES;
-    let counted = limits::SERIES * 2 * KIB + limits::IDENTITIES * KIB / 2;
-    // Design: 12 MiB for 1,024 incidents; a pod is what a few lines told of it.
-    let known = limits::INCIDENTS * 12 * KIB + limits::WORLD_PODS * 16 * KIB;
-    sources + outbox + export + held + counted + known
-}
-
 /// Memory that is the agent's own, its reader's with it: without what the kernel can take back.
 fn memory(agent: &Agent) -> usize {
     let of = |pid: u32| {
@@ -61,7 +47,7 @@ impl<'a> Watched<'a> {
     }
 
     fn is_bounded(&self, what: &str) {
-        let (grown, bound) = (self.most - self.idle, bound_bytes());
+        let (grown, bound) = (self.most - self.idle, limits::MEMORY_HELD_BYTES);
         println!(
             "{what}: {} KiB idle, {} KiB more at most, bound {} KiB",
             self.idle / 1024,

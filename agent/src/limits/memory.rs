@@ -1,0 +1,41 @@
+//! What all bounds together come to: the memory limit of the chart. Holds no bound of its own but
+//! those of the container.
+
+use super::{
+    BATCH_BUFFERS, BATCH_REQUEST_BYTES, EVIDENCE_STACK_BYTES, FRAME_BYTES, IDENTITIES, INCIDENTS,
+    JOIN_TOTAL_BYTES, NODE_CHECK_STACK_BYTES, OUTBOX_CACHE_BYTES, OUTBOX_MEMORY_BYTES,
+    OUTBOX_SPAN_MEMORY_BYTES, PENDING, RECENT, SERIES, VALUE_BYTES, WORLD_PODS,
+};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+#[expect(clippy::cast_possible_truncation, reason = "a few MiB")]
+/// What the agent may hold beside what it needs with nothing to do.
+pub const MEMORY_HELD_BYTES: usize = {
+    let sources = BATCH_BUFFERS * FRAME_BYTES + JOIN_TOTAL_BYTES;
+    let outbox = OUTBOX_CACHE_BYTES + (OUTBOX_MEMORY_BYTES + OUTBOX_SPAN_MEMORY_BYTES) as usize;
+    // Encoded, compressed, and the records that it is made of.
+    let export = 3 * BATCH_REQUEST_BYTES;
+    let failures = (PENDING + RECENT) * VALUE_BYTES;
+    let counted = SERIES * 2 * KIB + IDENTITIES * KIB / 2;
+    // 12 MiB for 1,024 incidents; a pod is what a few lines told of it.
+    let known = INCIDENTS * 12 * KIB + WORLD_PODS * 16 * KIB;
+    let stacks = 2 * EVIDENCE_STACK_BYTES + NODE_CHECK_STACK_BYTES;
+    sources + outbox + export + failures + counted + known + stacks
+};
+
+/// Agent and reader with nothing to do: 17 MiB are measured (benches/README.md).
+pub const MEMORY_IDLE_BYTES: usize = 24 * MIB;
+
+/// `podwhy why` or a probe beside the agent, in the same container.
+pub const MEMORY_VISITOR_BYTES: usize = 24 * MIB;
+
+/// The memory limit in the chart: all of the above and some room for files in the page cache, which a
+/// container has to pay for, too.
+pub const MEMORY_LIMIT_BYTES: usize = 128 * MIB;
+
+const _: () = assert!(
+    MEMORY_HELD_BYTES + MEMORY_IDLE_BYTES + MEMORY_VISITOR_BYTES <= MEMORY_LIMIT_BYTES,
+    "more than the container gets"
+);
