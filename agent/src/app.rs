@@ -8,6 +8,7 @@ mod delivery;
 pub mod diary;
 pub mod door;
 pub mod evidence;
+mod journals;
 mod lanes;
 mod opening;
 pub mod replay;
@@ -165,7 +166,7 @@ async fn live(
         Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
             tracing::info!("everything that the sources hold has been read");
         }
-        why = nothing_to_read(sources.journal.as_ref()), if until == Until::CaughtUp && !sources.has_files() => fault = Some(why),
+        why = nothing_to_read(sources.journal.as_ref()), if until == Until::CaughtUp && !sources.has_more() => fault = Some(why),
         // What was not printed stays in the outbox.
         ended = delivery.ended() => fault = ended.err(),
     }

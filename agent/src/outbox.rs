@@ -147,6 +147,13 @@ impl Outbox {
             .or_else(|| self.disk.as_ref().and_then(|disk| disk.position(source).ok().flatten()))
     }
 
+    /// How far every source was read.
+    pub fn positions(&self) -> Vec<Position> {
+        let disk = self.disk.as_ref().and_then(|disk| disk.positions().ok()).unwrap_or_default();
+        let newer = |position: Position| self.position(&position.source).unwrap_or(position);
+        disk.into_iter().map(newer).collect()
+    }
+
     /// The engine's durable state, to restore it from. Read it before the first commit.
     pub fn state(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.disk.as_ref().and_then(|disk| disk.state().ok()).unwrap_or_default()

@@ -74,6 +74,16 @@ pub struct Position {
 pub trait Lines: Send + std::fmt::Debug {
     /// Hands on each line. Entries that are not believed are counted, not handed on.
     fn each(&mut self, sink: &mut dyn FnMut(Line<'_>));
+
+    /// When the first of them was written, where their order among other sources' lines matters.
+    fn first_at(&self) -> Option<Micros> {
+        None
+    }
+
+    /// No source has anything older than this to hand on, where that is known.
+    fn nothing_before(&self) -> Option<Micros> {
+        None
+    }
 }
 
 /// What a source found missing.
@@ -143,6 +153,9 @@ pub trait Outlet: Send + std::fmt::Debug + 'static {
     /// # Errors
     /// Gives the feed back where there is no room for it now.
     fn offer(&self, feed: Feed) -> Result<(), Refusal>;
+
+    /// The source works, and has nothing to hand on yet.
+    fn is_alive(&self) {}
 }
 
 /// Why a feed was not taken.

@@ -86,6 +86,17 @@ impl Setup {
         self.spawn(Command::new(env!("CARGO_BIN_EXE_podwhy")))
     }
 
+    /// Reads what there is, delivers it, and ends.
+    pub fn once(&self) -> ExitStatus {
+        let mut agent = self.spawn_with(Command::new(env!("CARGO_BIN_EXE_podwhy")), &["--once"]);
+        let mut status = None;
+        wait::until("the agent ends by itself", Duration::from_secs(300), || {
+            status = agent.child.try_wait().expect("its status");
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
     /// The same, and what it sends can be read.
     pub fn start_plain(&self) -> Agent {
         let mut command = Command::new("env");
@@ -117,12 +128,16 @@ impl Setup {
         self.spawn(command)
     }
 
-    fn spawn(&self, mut command: Command) -> Agent {
+    fn spawn(&self, command: Command) -> Agent {
+        self.spawn_with(command, &[])
+    }
+
+    fn spawn_with(&self, mut command: Command, arguments: &[&str]) -> Agent {
         self.make_cni();
         let config = self.config_file();
         std::fs::write(&config, self.config()).unwrap();
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        command.arg("agent").arg("--config").arg(config).env_clear();
+        command.arg("agent").arg("--config").arg(config).args(arguments).env_clear();
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);

@@ -126,7 +126,7 @@ fn a_kubelets_file_is_read_once_through_rotations_of_all_kinds_and_kills_of_the_
     let mut agent = setup.start();
     let mut unpacked = Vec::new();
     const WRITTEN: usize = 1_000;
-    // What was rotated away before the first look of all is not ours.
+    // From here on it is followed.
     kubelet.fail(0);
     wait_for_pods(&collector, 0..1, SOON);
     for number in 1..WRITTEN {
@@ -163,6 +163,44 @@ fn a_kubelets_file_is_read_once_through_rotations_of_all_kinds_and_kills_of_the_
     let lost = losses(&received).len();
     println!("written {WRITTEN}, arrived {}, told twice {twice}, losses {lost}", told.len());
     assert_eq!((told.len(), twice, lost), (WRITTEN, 0, 0));
+}
+
+#[test]
+fn what_was_rotated_away_before_the_first_start_is_read_as_far_back_as_configured() {
+    let test = "what_was_rotated_away_before_the_first_start_is_read_as_far_back_as_configured";
+    let Some((collector, folder, setup)) = parts(test) else { return };
+    let mut kubelet = Kubelet::new(folder.path());
+    // Three hours ago by its file's time: too old.
+    (900..910).for_each(|number| kubelet.fail(number));
+    let old = kubelet.rename();
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 3600);
+    File::options().append(true).open(&old).unwrap().set_modified(then).unwrap();
+    let mut number = 0;
+    for is_packed in [true, false, true] {
+        (number..number + 50).for_each(|number| kubelet.fail(number));
+        number += 50;
+        let path = kubelet.rename();
+        if is_packed {
+            Kubelet::pack(&path);
+        }
+    }
+    (number..200).for_each(|number| kubelet.fail(number));
+    let mut agent = setup.start();
+    wait_for_pods(&collector, 0..200, SOON);
+    agent.kill();
+    let mut agent = setup.start();
+    (200..210).for_each(|number| kubelet.fail(number));
+    wait_for_pods(&collector, 0..210, SOON);
+    assert!(agent.terminate().success());
+    let received = collector.received();
+    let told = told(&received);
+    let twice = told.values().filter(|ids| ids.len() > 1).count();
+    let lost = losses(&received).len();
+    println!(
+        "written 210 and 10 too old, arrived {}, told twice {twice}, losses {lost}",
+        told.len()
+    );
+    assert_eq!((told.len(), twice, lost), (210, 0, 0));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::wait;
@@ -78,13 +79,22 @@ pub struct Settings {
     pub line_max_mib: u32,
     /// `RateLimitIntervalSec`; 0 leaves journald's own.
     pub interval_seconds: u32,
+    /// The journal namespace that it serves; empty is none.
+    pub namespace: &'static str,
+}
+
+impl Settings {
+    /// What journald adds to its names: `.kubelet`.
+    fn suffix(&self) -> String {
+        if self.namespace.is_empty() { String::new() } else { format!(".{}", self.namespace) }
+    }
 }
 
 /// A running journald, ended when dropped.
 #[derive(Debug)]
 pub struct Journald {
     child: Child,
-    root: tempfile::TempDir,
+    root: Arc<tempfile::TempDir>,
     settings: Settings,
 }
 
@@ -99,7 +109,18 @@ impl Journald {
         let root = root.expect("a temporary folder");
         std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755))
             .expect("a folder of the test");
-        for folder in ["run/systemd/journal", "run/log", "var/log", "etc"] {
+        Self::start_in(Arc::new(root), settings)
+    }
+
+    /// One more of the same node, for a namespace.
+    pub fn beside(&self, settings: Settings) -> Self {
+        Self::start_in(Arc::clone(&self.root), settings)
+    }
+
+    fn start_in(root: Arc<tempfile::TempDir>, settings: Settings) -> Self {
+        let suffix = settings.suffix();
+        let (sockets, etc) = (format!("run/systemd/journal{suffix}"), format!("etc{suffix}"));
+        for folder in [sockets.as_str(), "run/log", "var/log", etc.as_str()] {
             std::fs::create_dir_all(root.path().join(folder)).expect("a folder of the test");
         }
         let child = Self::spawn(root.path(), settings);
@@ -130,7 +151,9 @@ impl Journald {
                 text += &format!("System{name}={mib}M\nRuntime{name}={mib}M\n");
             }
         }
-        std::fs::write(root.join("etc/test.conf"), text).expect("a folder of the test");
+        let suffix = settings.suffix();
+        let etc = root.join(format!("etc{suffix}"));
+        std::fs::write(etc.join("test.conf"), text).expect("a folder of the test");
         if settings.persistent {
             // The marks that the boot's flush to disk has taken place.
             if !settings.unflushed {
@@ -141,14 +164,17 @@ impl Journald {
         }
         // `exec` keeps the process id, so ending the child ends journald.
         let script = "set -e
-            mkdir -p /etc/systemd/journald.conf.d
-            mount --bind \"$1/etc\" /etc/systemd/journald.conf.d
+            of=journald${3:+@$3}.conf.d
+            mkdir -p /etc/systemd/$of
+            mount --bind \"$2\" /etc/systemd/$of
             mount --bind \"$1/var/log\" /var/log
             mount --bind \"$1/run\" /run
-            exec /lib/systemd/systemd-journald";
+            exec /lib/systemd/systemd-journald $3";
         Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
             .arg(root)
+            .arg(etc)
+            .arg(settings.namespace)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -194,12 +220,19 @@ impl Journald {
     }
 
     fn socket(&self) -> PathBuf {
-        self.root().join("run/systemd/journal/stdout")
+        self.root().join(format!("run/systemd/journal{}/stdout", self.settings.suffix()))
     }
 
     /// All journal files, the active ones and the archived, sorted by name.
     pub fn files(&self) -> Vec<PathBuf> {
-        journal_files(self.root())
+        let mut files = journal_files(self.root());
+        let suffix = self.settings.suffix();
+        files.retain(|file| {
+            let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+            let folder = folder.to_string_lossy();
+            if suffix.is_empty() { !folder.contains('.') } else { folder.ends_with(&suffix) }
+        });
+        files
     }
 
     /// The file that is being written.
@@ -229,25 +262,33 @@ impl Journald {
 
     /// Closes the active files and starts new ones.
     pub fn rotate(&self) {
-        succeed(self.inside("journalctl").arg("--rotate").output());
+        succeed(self.journalctl().arg("--rotate").output());
     }
 
     /// Removes archived files until at most `files` are left.
     pub fn vacuum(&self, files: u32) {
-        succeed(self.inside("journalctl").arg(format!("--vacuum-files={files}")).output());
+        succeed(self.journalctl().arg(format!("--vacuum-files={files}")).output());
     }
 
     /// Returns when everything sent so far is written.
     pub fn sync(&self) {
-        succeed(self.inside("journalctl").arg("--sync").output());
+        succeed(self.journalctl().arg("--sync").output());
     }
 
     /// What `journalctl -o cat MATCH…` shows: the judge of what is there.
     pub fn cat(&self, matches: &[&str]) -> Vec<String> {
-        let output =
-            self.inside("journalctl").args(["-o", "cat", "-q", "-a"]).args(matches).output();
+        let output = self.journalctl().args(["-o", "cat", "-q", "-a"]).args(matches).output();
         let output = output.expect("journalctl runs");
         BufReader::new(output.stdout.as_slice()).lines().map(|line| line.expect("UTF-8")).collect()
+    }
+
+    /// journalctl of this journal.
+    fn journalctl(&self) -> Command {
+        let mut command = self.inside("journalctl");
+        if !self.settings.namespace.is_empty() {
+            command.arg(format!("--namespace={}", self.settings.namespace));
+        }
+        command
     }
 
     /// A command inside the journald's mount namespace.
@@ -340,10 +381,15 @@ pub fn write_journal(root: &Path, entries: &[Entry<'_>]) -> PathBuf {
     }
     let source = root.join("entries.export");
     std::fs::write(&source, export).expect("a folder of the test");
-    let mut remote = Command::new(REMOTE);
-    remote.arg("-o").arg(&path).arg(&source);
-    succeed(remote.output());
+    import(&source, &path);
     path
+}
+
+/// Makes a closed journal file of entries in the export format.
+pub fn import(export: &Path, journal: &Path) {
+    let mut remote = Command::new(REMOTE);
+    remote.arg("-o").arg(journal).arg(export);
+    succeed(remote.output());
 }
 
 /// All journal files under a root, sorted by name.

@@ -58,6 +58,15 @@ fn every_failure_of_a_recorded_node_arrives_once() {
 
 /// Unit and text of every entry of the kubelet and containerd.
 fn recorded(scenario: &str) -> Vec<(String, String)> {
+    let text = export_of(scenario);
+    text.split("\n\n")
+        .filter_map(|entry| Some((field(entry, "_SYSTEMD_UNIT=")?, field(entry, "MESSAGE=")?)))
+        .filter(|(unit, _)| ["kubelet.service", "containerd.service"].contains(&unit.as_str()))
+        .collect()
+}
+
+/// The recording in the journal export format.
+pub fn export_of(scenario: &str) -> String {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(scenario);
     let export = std::fs::read(folder.join("journal.export")).unwrap_or_else(|_| {
@@ -66,14 +75,12 @@ fn recorded(scenario: &str) -> Vec<(String, String)> {
         flate2::read::MultiGzDecoder::new(&*packed).read_to_end(&mut bytes).expect("gzip");
         bytes
     });
-    let text = String::from_utf8_lossy(&export);
-    let field = |entry: &str, name: &str| {
-        entry.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
-    };
-    text.split("\n\n")
-        .filter_map(|entry| Some((field(entry, "_SYSTEMD_UNIT=")?, field(entry, "MESSAGE=")?)))
-        .filter(|(unit, _)| ["kubelet.service", "containerd.service"].contains(&unit.as_str()))
-        .collect()
+    String::from_utf8_lossy(&export).into_owned()
+}
+
+/// A text field of an entry.
+pub fn field(entry: &str, name: &str) -> Option<String> {
+    entry.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
 }
 
 /// What the kubelet's authoritative lines say, read line by line.

@@ -1,25 +1,54 @@
-//! When everything that existed at a time has been handed on, by all sources. Owns nothing of what
-//! they hand on.
+//! The sources of lines beside each other: while they catch up they take turns, so that what was
+//! written first is told first, and time itself is told when all have handed on what existed then.
+//! Owns nothing of what they hand on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+use std::time::Duration;
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::Instant,
+};
 
 use crate::{
     limits,
-    source::{Feed, Micros, Outlet, Refusal},
+    source::{Feed, Line, Lines, Micros, Outlet, Position, Refusal},
 };
+
+/// How long a source waits for its turn before it looks whether the agent ends.
+const TURN_WAIT: Duration = Duration::from_millis(50);
+
+/// How often a source that catches up looks for room, where the core is behind …
+const ROOM_LOOK: Duration = Duration::from_micros(200);
+/// … and how often at most, before it looks whether the agent ends.
+const ROOM_LOOKS: u32 = 50;
 
 /// Sources that must all have read what there is before time itself may be told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Chorus(Arc<Mutex<Vec<Part>>>);
+pub(super) struct Chorus(Arc<Shared>);
 
 #[derive(Debug, Default)]
+struct Shared {
+    parts: Mutex<Vec<Part>>,
+    /// All that begin together are there.
+    is_complete: AtomicBool,
+    /// One of them has moved on.
+    moved: Condvar,
+}
+
+#[derive(Debug)]
 struct Part {
     /// Everything up to here was handed on.
     at: Option<Micros>,
+    /// Nothing that it hands on while it catches up is older than this.
+    next: Option<Micros>,
+    /// The others' lines wait for its own while it catches up.
+    takes_turns: bool,
     /// When it last handed on anything.
-    heard: Option<Instant>,
+    heard: Instant,
     /// It cannot read at all: nobody waits for it.
     excuse: Option<Excuse>,
 }
@@ -32,6 +61,19 @@ impl std::fmt::Debug for Excuse {
     }
 }
 
+impl Part {
+    fn is_waited_for(&self, now: Instant, silence: Duration) -> bool {
+        // One that hangs must not stop the others.
+        let is_silent = now.duration_since(self.heard) > silence;
+        !is_silent && !self.excuse.as_ref().is_some_and(|excuse| (excuse.0)())
+    }
+
+    /// What it has yet to hand on may be older than `at`.
+    fn may_be_before(&self, at: Micros) -> bool {
+        self.takes_turns && self.at.is_none() && self.next.is_none_or(|next| next < at)
+    }
+}
+
 /// The outlet of one of them.
 #[derive(Debug)]
 pub(super) struct Voice {
@@ -40,42 +82,103 @@ pub(super) struct Voice {
     feeds: mpsc::Sender<Feed>,
 }
 
+/// Lines of a source whose turn it is: nothing older comes from any.
+#[derive(Debug)]
+struct InTurn(Box<dyn Lines>);
+
+impl Lines for InTurn {
+    fn each(&mut self, sink: &mut dyn FnMut(Line<'_>)) {
+        self.0.each(sink);
+    }
+
+    fn first_at(&self) -> Option<Micros> {
+        self.0.first_at()
+    }
+
+    fn nothing_before(&self) -> Option<Micros> {
+        self.0.first_at()
+    }
+}
+
 impl Chorus {
-    /// One more source.
+    /// One more source, of those that begin together.
     pub(super) fn voice(&self, feeds: &mpsc::Sender<Feed>) -> Voice {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.push(Part { heard: Some(Instant::now()), ..Part::default() });
+        self.join(feeds, true)
+    }
+
+    /// One that was found while the others were read: nobody goes back for it.
+    pub(super) fn late_voice(&self, feeds: &mpsc::Sender<Feed>) -> Voice {
+        self.join(feeds, false)
+    }
+
+    /// All that begin together are there: before this, nobody's turn comes.
+    pub(super) fn begin(&self) {
+        let parts = self.parts();
+        self.0.is_complete.store(true, SeqCst);
+        drop(parts);
+        self.0.moved.notify_all();
+    }
+
+    fn join(&self, feeds: &mpsc::Sender<Feed>, takes_turns: bool) -> Voice {
+        let mut parts = self.parts();
+        let heard = Instant::now();
+        parts.push(Part { at: None, next: None, takes_turns, heard, excuse: None });
         Voice { number: parts.len() - 1, chorus: self.clone(), feeds: feeds.clone() }
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nobody waits for this source while `is_excused`.
     pub(super) fn excuse(&self, number: usize, is_excused: impl Fn() -> bool + Send + 'static) {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(part) = parts.get_mut(number) {
+        if let Some(part) = self.parts().get_mut(number) {
             part.excuse = Some(Excuse(Box::new(is_excused)));
         }
     }
 
-    /// The source hands on something, or tries to.
-    fn heard(&self, number: usize) {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether several catch up.
+    fn takes_turns(&self) -> bool {
+        let parts = self.parts();
+        parts.len() > 1 && parts.iter().any(|part| part.takes_turns && part.at.is_none())
+    }
+
+    /// The source hands on something, or tries to: nothing older than `next` comes any more.
+    fn heard(&self, number: usize, next: Option<Micros>) {
+        let mut parts = self.parts();
         if let Some(part) = parts.get_mut(number) {
-            part.heard = Some(Instant::now());
+            part.heard = Instant::now();
+            part.next = part.next.max(next);
         }
+        drop(parts);
+        self.0.moved.notify_all();
+    }
+
+    /// Waits a moment until no other source has anything older. Whether that is so.
+    fn is_turn(&self, number: usize, at: Micros) -> bool {
+        let waits = |parts: &mut Vec<Part>| {
+            let now = Instant::now();
+            let mut others = parts.iter().enumerate().filter(|(other, _)| *other != number);
+            !self.0.is_complete.load(SeqCst)
+                || others.any(|(_, part)| {
+                    part.may_be_before(at) && part.is_waited_for(now, limits::CATCH_UP_TURN)
+                })
+        };
+        let parts = self.parts();
+        let waited = self.0.moved.wait_timeout_while(parts, TURN_WAIT, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// The time up to which all have handed on what there is.
     fn caught_up(&self, number: usize, at: Micros) -> Option<Micros> {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts();
         parts.get_mut(number)?.at = Some(at);
+        if !self.0.is_complete.load(SeqCst) {
+            return None;
+        }
         let now = Instant::now();
-        let waited_for = |part: &&Part| {
-            // One that hangs must not stop the others' time.
-            let is_silent =
-                part.heard.is_none_or(|at| now.duration_since(at) > limits::SOURCE_SILENCE);
-            !is_silent && !part.excuse.as_ref().is_some_and(|excuse| (excuse.0)())
-        };
-        parts.iter().filter(waited_for).map(|part| part.at).min().unwrap_or(Some(at))
+        let waited_for = parts.iter().filter(|it| it.is_waited_for(now, limits::SOURCE_SILENCE));
+        waited_for.map(|part| part.at).min().unwrap_or(Some(at))
     }
 }
 
@@ -83,22 +186,80 @@ impl Voice {
     pub(super) const fn number(&self) -> usize {
         self.number
     }
+
+    /// Batches are small while sources take turns: a pause for each full channel would cost more than
+    /// they do.
+    fn hand_on(
+        &self,
+        lines: Box<dyn Lines>,
+        position: Option<Position>,
+        is_turn: bool,
+    ) -> Result<(), Refusal> {
+        let mut looks = if is_turn { ROOM_LOOKS } else { 0 };
+        let room = loop {
+            match self.feeds.try_reserve() {
+                Ok(room) => break room,
+                Err(TrySendError::Closed(())) => return Err(Refusal::Closed),
+                Err(TrySendError::Full(())) if looks == 0 => {
+                    return Err(Refusal::Full(Box::new(Feed::Batch { lines, position })));
+                }
+                Err(TrySendError::Full(())) => {
+                    looks -= 1;
+                    std::thread::park_timeout(ROOM_LOOK);
+                }
+            }
+        };
+        let lines = if is_turn { Box::new(InTurn(lines)) } else { lines };
+        room.send(Feed::Batch { lines, position });
+        Ok(())
+    }
+
+    /// The source is gone: nobody waits for it.
+    fn leave(&self) {
+        self.chorus.excuse(self.number, || true);
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 impl Outlet for Voice {
     fn offer(&self, feed: Feed) -> Result<(), Refusal> {
-        self.chorus.heard(self.number);
-        let Feed::CaughtUp(at) = feed else { return self.feeds.offer(feed) };
-        match self.chorus.caught_up(self.number, at) {
-            Some(at) => self.feeds.offer(Feed::CaughtUp(at)),
-            None => Ok(()),
+        match feed {
+            Feed::CaughtUp(at) => {
+                let told = self.chorus.caught_up(self.number, at);
+                self.chorus.heard(self.number, None);
+                told.map_or(Ok(()), |at| self.feeds.offer(Feed::CaughtUp(at)))
+            }
+            Feed::Batch { lines, position } => {
+                let (first, last) = (lines.first_at(), position.as_ref().map(|it| it.at));
+                self.chorus.heard(self.number, first);
+                let takes_turns = first.is_some() && self.chorus.takes_turns();
+                if first.is_some_and(|first| !self.chorus.is_turn(self.number, first)) {
+                    return Err(Refusal::Full(Box::new(Feed::Batch { lines, position })));
+                }
+                self.hand_on(lines, position, takes_turns)?;
+                self.chorus.heard(self.number, last);
+                Ok(())
+            }
+            Feed::Fact(_) | Feed::Lost(..) => {
+                self.chorus.heard(self.number, None);
+                self.feeds.offer(feed)
+            }
         }
+    }
+
+    fn is_alive(&self) {
+        self.chorus.heard(self.number, None);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::Ordering;
 
     use super::*;
 
@@ -107,6 +268,7 @@ mod tests {
         let (feeds, mut told) = mpsc::channel(8);
         let chorus = Chorus::default();
         let (_journal, files) = (chorus.voice(&feeds), chorus.voice(&feeds));
+        chorus.begin();
         files.offer(Feed::CaughtUp(100)).unwrap();
         assert!(told.try_recv().is_err(), "it may be behind");
         tokio::time::advance(limits::SOURCE_SILENCE * 2).await;
@@ -121,6 +283,7 @@ mod tests {
         let (journal, files) = (chorus.voice(&feeds), chorus.voice(&feeds));
         let is_away = Arc::new(AtomicBool::new(false));
         let excuse = Arc::clone(&is_away);
+        chorus.begin();
         chorus.excuse(journal.number(), move || excuse.load(Ordering::Relaxed));
         let mut told = || match told.try_recv() {
             Ok(Feed::CaughtUp(at)) => Some(at),
@@ -135,5 +298,91 @@ mod tests {
         is_away.store(true, Ordering::Relaxed);
         files.offer(Feed::CaughtUp(300)).unwrap();
         assert_eq!(told(), Some(300));
+    }
+
+    /// Lines of one time.
+    #[derive(Debug)]
+    struct At(Micros);
+
+    impl Lines for At {
+        fn each(&mut self, _: &mut dyn FnMut(Line<'_>)) {}
+
+        fn first_at(&self) -> Option<Micros> {
+            Some(self.0)
+        }
+    }
+
+    fn batch(source: &str, at: Micros) -> Feed {
+        let position = Position { source: source.to_owned(), value: Vec::new(), at };
+        Feed::Batch { lines: Box::new(At(at)), position: Some(position) }
+    }
+
+    /// Hands on all of these as a source does, then catches up.
+    fn source(voice: Voice, name: &'static str, times: Vec<Micros>) -> std::thread::JoinHandle<()> {
+        std::thread::spawn(move || {
+            for at in times {
+                let mut feed = batch(name, at);
+                while let Err(Refusal::Full(back)) = voice.offer(feed) {
+                    feed = *back;
+                }
+            }
+            while voice.offer(Feed::CaughtUp(1_000_000)).is_err() {}
+        })
+    }
+
+    #[test]
+    fn sources_that_catch_up_hand_on_in_the_order_of_time() {
+        let (feeds, mut told) = mpsc::channel(4096);
+        let chorus = Chorus::default();
+        let voices = [chorus.voice(&feeds), chorus.voice(&feeds), chorus.voice(&feeds)];
+        chorus.begin();
+        let times = |step: Micros, from| (0..600).map(|n| from + n * step).collect::<Vec<_>>();
+        let all: [(&'static str, Vec<Micros>); 3] =
+            [("journal", times(3, 0)), ("files", times(7, 200)), ("journal:/ns", times(1, 5000))];
+        let count = all.iter().map(|(_, times)| times.len()).sum::<usize>();
+        let threads: Vec<_> = voices
+            .into_iter()
+            .zip(all)
+            .map(|(voice, (name, times))| source(voice, name, times))
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let mut seen = Vec::new();
+        while let Ok(feed) = told.try_recv() {
+            if let Feed::Batch { lines, .. } = feed {
+                seen.push(lines.first_at().unwrap());
+            }
+        }
+        assert_eq!(seen.len(), count);
+        assert!(seen.is_sorted(), "what is older came later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_turn_of_one_that_hangs_is_excused_gone_or_came_late() {
+        let (feeds, mut told) = mpsc::channel(8);
+        let chorus = Chorus::default();
+        let (journal, files) = (chorus.voice(&feeds), chorus.voice(&feeds));
+        assert!(
+            matches!(files.offer(batch("files", 4)), Err(Refusal::Full(_))),
+            "not all are here"
+        );
+        chorus.begin();
+        let late = chorus.late_voice(&feeds);
+        let mut is_told = || matches!(told.try_recv(), Ok(Feed::Batch { .. }));
+        assert!(matches!(journal.offer(batch("journal", 5)), Err(Refusal::Full(_))));
+        assert!(files.offer(batch("files", 4)).is_ok(), "older, and the late one is not asked");
+        assert!(is_told());
+        assert!(matches!(journal.offer(batch("journal", 5)), Err(Refusal::Full(_))));
+        tokio::time::advance(limits::CATCH_UP_TURN * 2).await;
+        assert!(journal.offer(batch("journal", 5)).is_ok(), "files hang");
+        assert!(is_told());
+        files.is_alive();
+        assert!(matches!(journal.offer(batch("journal", 6)), Err(Refusal::Full(_))));
+        chorus.excuse(files.number(), || true);
+        assert!(journal.offer(batch("journal", 6)).is_ok());
+        chorus.excuse(files.number(), || false);
+        assert!(matches!(journal.offer(batch("journal", 7)), Err(Refusal::Full(_))));
+        drop(files);
+        assert!(journal.offer(batch("journal", 7)).is_ok());
+        assert!(late.offer(batch("journal:/ns", 1)).is_ok());
     }
 }

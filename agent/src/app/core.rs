@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::diary;
 use super::{
     door::{About, Knowledge, stamp},
-    lanes::{Lanes, is_of_files},
+    lanes::{Lanes, Owner},
     shelf,
     shelf::Shelf,
 };
@@ -185,7 +185,7 @@ impl Core {
     pub fn feed(&mut self, feed: Feed) {
         match feed {
             Feed::Batch { mut lines, position } => {
-                self.lines(&mut *lines, is_of_files(position.as_ref()));
+                self.lines(&mut *lines, Owner::of(position.as_ref()));
                 self.moved(position);
             }
             Feed::CaughtUp(at) => self.tick(at),
@@ -257,15 +257,21 @@ impl Core {
         self.note(Input::Checked(check));
     }
 
-    fn lines(&mut self, lines: &mut dyn Lines, is_of_files: bool) {
+    fn lines(&mut self, lines: &mut dyn Lines, owner: Owner) {
         let Self { lanes, diagnosis, output, counts, at, read_from, .. } = self;
         #[cfg(feature = "test-faults")]
         let diary = &mut self.diary;
+        if let Some(until) = lines.nothing_before() {
+            // What other sources' last lines wait for does not come any more.
+            lanes.advance(until, &mut |joined, is_late| {
+                understand(diagnosis, output, counts, &joined, is_late);
+            });
+        }
         lines.each(&mut |line: Line<'_>| {
             #[cfg(feature = "test-faults")]
             diary.line(&line);
             read_from.get_or_insert(line.at);
-            let is_late = lanes.push(is_of_files, line, &mut |joined, is_late| {
+            let is_late = lanes.push(owner, line, &mut |joined, is_late| {
                 understand(diagnosis, output, counts, &joined, is_late);
             });
             if !is_late {
@@ -389,11 +395,10 @@ impl Core {
         }
         // Their changes are among the records; who asks is told how they stand.
         output.incidents.clear();
-        let mut state_changes = Vec::new();
+        let mut state_changes: Vec<StateChange> = lanes.changes().collect();
         let mut keep = |owner: u8, (key, value): StateChange| {
             state_changes.push((owned_by(owner, key), value));
         };
-        lanes.changes().for_each(|(owner, change)| keep(owner, change));
         diagnosis.changes(&mut |change| keep(DIAGNOSIS_STATE, change));
         if let Some((spans, _)) = spans {
             spans.changes(&mut |change| keep(SPANS_STATE, change));

@@ -1,28 +1,42 @@
 //! The sources of lines beside each other: each with its own joiner, because its times are its own,
 //! and which of them is behind the others. Owns no order among them.
 
+use std::collections::BTreeMap;
+
 use crate::{
     diagnosis::StateChange,
     outbox::Outbox,
     source::{
         Line, Micros, Position, file,
         join::{Join, Joined},
-        journal,
+        journal::others,
+        stream_id,
     },
 };
 
 /// Whose an entry of the durable state is: the first byte of its key.
 const JOURNAL: u8 = b'j';
 const FILES: u8 = b'f';
+/// A journal beside the host's: its number follows.
+const OTHER: u8 = b'n';
 
 /// Lines of one source come out of order by this much; a larger step back is a clock that was set.
 const DISORDER: Micros = 10_000_000;
 
-/// The journal, or whatever stands in for it, and the log files.
+/// The journal, or whatever stands in for it, the log files, and the journals beside.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    journal: Lane,
-    files: Lane,
+    lanes: BTreeMap<Owner, Lane>,
+}
+
+/// Whose a lane is. Part of the durable state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// The host's, a recording, a paste.
+    Journal,
+    Files,
+    /// By the hash of its source's name.
+    Other(u64),
 }
 
 /// One source of lines.
@@ -31,49 +45,91 @@ struct Lane {
     join: Join,
     /// Of its newest line.
     newest: Micros,
-    /// The other one is ahead: what comes here comes late, and moves no timer.
+    /// Another one is ahead: what comes here comes late, and moves no timer.
     is_behind: bool,
 }
+
+/// Keys and values of a lane's state.
+type Entries<'s> = Vec<(&'s [u8], &'s [u8])>;
 
 /// Who takes messages, and whether they come late.
 type Sink<'s> = &'s mut dyn FnMut(Joined<'_>, bool);
 
+impl Owner {
+    /// Whose the lines before this position are.
+    pub(super) fn of(position: Option<&Position>) -> Self {
+        match position.map(|position| position.source.as_str()) {
+            Some(file::SOURCE) => Self::Files,
+            Some(source) if others::folder_of(source).is_some() => {
+                Self::Other(stream_id(&[source.as_bytes()]))
+            }
+            _ => Self::Journal,
+        }
+    }
+
+    /// What the keys of its state begin with.
+    pub(super) fn key(self, key: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Journal => super::core::owned_by(JOURNAL, key.to_vec()),
+            Self::Files => super::core::owned_by(FILES, key.to_vec()),
+            Self::Other(number) => {
+                let key = number.to_be_bytes().into_iter().chain(key.iter().copied());
+                super::core::owned_by(OTHER, key.collect())
+            }
+        }
+    }
+}
+
 impl Lanes {
     /// Goes on where the outbox ended. Also the keys of what could not be read back.
     pub(super) fn restore(outbox: &Outbox, state: &[(Vec<u8>, Vec<u8>)]) -> (Self, Vec<Vec<u8>>) {
+        let mut of_others: BTreeMap<u64, Entries<'_>> = BTreeMap::new();
+        for (key, value) in super::core::entries_of(OTHER, state) {
+            let Some((number, key)) = key.split_first_chunk() else { continue };
+            of_others.entry(u64::from_be_bytes(*number)).or_default().push((key, value));
+        }
+        let mut positions: BTreeMap<Owner, Micros> = BTreeMap::new();
+        for position in outbox.positions() {
+            positions.insert(Owner::of(Some(&position)), position.at);
+        }
         let mut refused = Vec::new();
-        let mut lane = |owner, source| {
-            let (join, left_out) = Join::restore(super::core::entries_of(owner, state));
-            refused.extend(left_out.into_iter().map(|key| super::core::owned_by(owner, key)));
-            let newest = outbox.position(source).map_or(0, |position| position.at);
-            Lane { join, newest, is_behind: false }
+        let mut lanes = BTreeMap::new();
+        let mut lane = |owner: Owner, entries: Entries<'_>| {
+            let (join, left_out) = Join::restore(entries);
+            refused.extend(left_out.into_iter().map(|key| owner.key(&key)));
+            let newest = positions.get(&owner).copied().unwrap_or(0);
+            lanes.insert(owner, Lane { join, newest, is_behind: false });
         };
-        let journal = lane(JOURNAL, journal::SOURCE);
-        let files = lane(FILES, file::SOURCE);
-        (Self { journal, files }, refused)
+        lane(Owner::Journal, super::core::entries_of(JOURNAL, state).collect());
+        lane(Owner::Files, super::core::entries_of(FILES, state).collect());
+        for (number, entries) in of_others {
+            lane(Owner::Other(number), entries);
+        }
+        (Self { lanes }, refused)
     }
 
-    /// Takes a line of the source that `position` names. Whether it is late.
-    pub(super) fn push(&mut self, is_of_files: bool, line: Line<'_>, sink: Sink<'_>) -> bool {
-        let (lane, other) = match is_of_files {
-            true => (&mut self.files, &mut self.journal),
-            false => (&mut self.journal, &mut self.files),
-        };
+    /// Takes a line of this source. Whether it is late.
+    pub(super) fn push(&mut self, owner: Owner, line: Line<'_>, sink: Sink<'_>) -> bool {
+        let mut lane = self.lanes.remove(&owner).unwrap_or_default();
         if line.at.saturating_add(DISORDER) < lane.newest {
             // The node's clock was set back, for all of its sources.
             lane.newest = line.at;
-            other.newest = other.newest.min(line.at);
+            for other in self.lanes.values_mut() {
+                other.newest = other.newest.min(line.at);
+            }
         }
         lane.newest = lane.newest.max(line.at);
-        lane.is_behind = line.at.saturating_add(DISORDER) < other.newest;
+        let ahead = self.lanes.values().map(|other| other.newest).max().unwrap_or(0);
+        lane.is_behind = line.at.saturating_add(DISORDER) < ahead;
         let is_late = lane.is_behind;
         lane.join.push(line, &mut |joined| sink(joined, is_late));
+        self.lanes.insert(owner, lane);
         is_late
     }
 
     /// Time has come this far in all of them.
     pub(super) fn advance(&mut self, at: Micros, sink: Sink<'_>) {
-        for lane in [&mut self.journal, &mut self.files] {
+        for lane in self.lanes.values_mut() {
             let is_late = lane.is_behind;
             lane.join.advance(at, &mut |joined| sink(joined, is_late));
         }
@@ -81,23 +137,19 @@ impl Lanes {
 
     /// The input is over.
     pub(super) fn end(&mut self, sink: Sink<'_>) {
-        for lane in [&mut self.journal, &mut self.files] {
+        for lane in self.lanes.values_mut() {
             let is_late = lane.is_behind;
             lane.join.end(&mut |joined| sink(joined, is_late));
         }
     }
 
-    /// What changed in the durable state since the last call, with its owner.
-    pub(super) fn changes(&mut self) -> impl Iterator<Item = (u8, StateChange)> {
-        let journal = self.journal.join.changes().into_iter().map(|change| (JOURNAL, change));
-        let files = self.files.join.changes().into_iter().map(|change| (FILES, change));
-        journal.chain(files)
+    /// What changed in the durable state since the last call, under the keys of its owners.
+    pub(super) fn changes(&mut self) -> impl Iterator<Item = StateChange> {
+        self.lanes.iter_mut().flat_map(|(owner, lane)| {
+            let owner = *owner;
+            lane.join.changes().into_iter().map(move |(key, value)| (owner.key(&key), value))
+        })
     }
-}
-
-/// Whether the lines before this position are those of log files.
-pub(super) fn is_of_files(position: Option<&Position>) -> bool {
-    position.is_some_and(|position| position.source == file::SOURCE)
 }
 
 #[cfg(test)]
@@ -126,7 +178,9 @@ mod tests {
     #[test]
     fn a_source_that_is_behind_the_other_is_late_until_it_has_caught_up() {
         let mut lanes = Lanes::default();
-        let mut push = |files, at| lanes.push(files, line(at), &mut |_, _| {});
+        let mut push = |files, at| {
+            lanes.push(if files { Owner::Files } else { Owner::Journal }, line(at), &mut |_, _| {})
+        };
         assert!(!push(false, 100 * SECOND));
         assert!(!push(false, 200 * SECOND), "alone it is never behind");
         assert!(push(true, 100 * SECOND));
@@ -139,7 +193,9 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_is_set_back_for_both() {
         let mut lanes = Lanes::default();
-        let mut push = |files, at| lanes.push(files, line(at), &mut |_, _| {});
+        let mut push = |files, at| {
+            lanes.push(if files { Owner::Files } else { Owner::Journal }, line(at), &mut |_, _| {})
+        };
         assert!(!push(false, 10_000 * SECOND));
         assert!(!push(true, 10_000 * SECOND));
         assert!(!push(false, 5_000 * SECOND));

@@ -1,17 +1,17 @@
 //! Starts what is followed, the journal, log files and the API's view of the pods, and says what of it
 //! cannot be seen at the moment. Owns no source.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::sync::mpsc;
 
-use super::{chorus::Chorus, door};
+use super::{chorus::Chorus, door, journals::Journals};
 use crate::{
     config::{self, Config},
     export,
     fact::Dated,
-    node,
+    limits, node,
     outbox::Outbox,
     source::{Feed, Position, file, journal, pod_logs},
 };
@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Positions {
     journal: Option<Position>,
+    journals: Vec<Position>,
     files: Option<Position>,
     logs: Option<Position>,
 }
@@ -28,6 +29,7 @@ impl Positions {
     pub(super) fn of(outbox: &Outbox) -> Self {
         Self {
             journal: outbox.position(journal::SOURCE),
+            journals: outbox.positions(),
             files: outbox.position(file::SOURCE),
             logs: outbox.position(pod_logs::SOURCE),
         }
@@ -39,6 +41,7 @@ impl Positions {
 pub(super) struct Sources {
     logs: Option<pod_logs::Handle>,
     files: Option<file::Handle>,
+    journals: Journals,
     pub(super) journal: Option<journal::Handle>,
 }
 
@@ -50,16 +53,18 @@ impl Sources {
     ) -> anyhow::Result<Self> {
         let chorus = Chorus::default();
         let feeds = &feeds;
-        Ok(Self {
-            journal: follow_journal(config, from.journal, feeds, &chorus)?,
-            files: follow_files(config, from.files, feeds, &chorus)?,
-            logs: follow_pod_logs(config, from.logs, feeds)?,
-        })
+        let journals = Journals::start(&config.journal, from.journals, feeds, &chorus)?;
+        let files = follow_files(config, from.files, feeds, &chorus)?;
+        let is_alone = !journals.has_some() && !files.as_ref().is_some_and(file::Handle::has_some);
+        let span = Some(limits::CATCH_UP_SPAN).filter(|_| !is_alone);
+        let journal = follow_journal(config, from.journal, span, feeds, &chorus)?;
+        chorus.begin();
+        Ok(Self { logs: follow_pod_logs(config, from.logs, feeds)?, files, journals, journal })
     }
 
-    /// Whether a log file was there at the start.
-    pub(super) fn has_files(&self) -> bool {
-        self.files.as_ref().is_some_and(file::Handle::has_some)
+    /// Whether there is anything to read beside the journal.
+    pub(super) fn has_more(&self) -> bool {
+        self.journals.has_some() || self.files.as_ref().is_some_and(file::Handle::has_some)
     }
 
     /// Who wants to know the labels of pods.
@@ -75,13 +80,14 @@ impl Sources {
 fn follow_journal(
     config: &Config,
     from: Option<Position>,
+    span: Option<Duration>,
     feeds: &mpsc::Sender<Feed>,
     chorus: &Chorus,
 ) -> anyhow::Result<Option<journal::Handle>> {
     if !config.journal.enabled {
         return Ok(None);
     }
-    let journal = journal::Config::from(&config.journal);
+    let journal = journal::Config { span, ..journal::Config::from(&config.journal) };
     let voice = chorus.voice(feeds);
     let number = voice.number();
     let handle = journal::spawn(journal, from, voice);
@@ -146,6 +152,7 @@ fn follow_pod_logs(
         follow: chosen(&config.pod_logs.follow),
         follow_labels: chosen(&config.pod_logs.follow_labels),
         denied_namespaces: evidence.denied_namespaces.clone(),
+        max_age: config.journal.first_read.max_age,
     };
     let handle = pod_logs::spawn(followed, from, feeds.clone());
     handle.context("the thread that follows the logs of pods cannot be made").map(Some)
@@ -185,6 +192,7 @@ pub(super) fn sight(sources: &Sources, pods: Option<&node::pods::Handle>) -> doo
     let files = sources.files.as_ref().map(file::Handle::sight);
     let logs = sources.logs.as_ref().map(pod_logs::Handle::sight);
     let journal = sources.journal.as_ref().map(journal::Handle::sight);
+    let journals = sources.journals.sight();
     let pods = pods.map(node::pods::Handle::sight);
     Arc::new(move || {
         let journal = match journal.as_ref().map(|state| state()) {
@@ -209,6 +217,6 @@ pub(super) fn sight(sources: &Sources, pods: Option<&node::pods::Handle>) -> doo
         };
         let files = files.as_ref().map(|troubles| troubles()).unwrap_or_default();
         let logs = logs.as_ref().and_then(|trouble| trouble());
-        journal.into_iter().chain(files).chain(logs).chain(pods).collect()
+        journal.into_iter().chain(journals()).chain(files).chain(logs).chain(pods).collect()
     })
 }

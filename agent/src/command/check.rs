@@ -111,7 +111,7 @@ fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     findings.extend(files::look(&loaded.config));
     findings.push(folder::look(&loaded.config.state));
     if loaded.config.journal.enabled {
-        let report = journal::probe::probe(&journal::Config::from(&loaded.config.journal));
+        let report = journal::probe::probe_all(&loaded.config.journal);
         findings.extend(report.requirements.into_iter().map(of_journal));
     }
     match node::look_once(&loaded.config.node) {

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{Recovery, units};
+use crate::limits;
 
 /// What a section finds wrong with itself: the field's path, and what to do.
 pub(super) type Validity = Result<(), (&'static str, String)>;
@@ -48,6 +49,10 @@ pub struct Journal {
     pub root: PathBuf,
     /// One folder of journal files instead of those two.
     pub folder: Option<PathBuf>,
+    /// Namespaces (`LogNamespace=` of a unit) that are followed beside them, by name; `*` is all.
+    pub namespaces: Vec<String>,
+    /// Further folders of journal files that are followed beside them.
+    pub more_folders: Vec<PathBuf>,
     /// Units that are believed when root runs them: `name`, or `name=component` for one that is not
     /// known.
     pub units: Vec<String>,
@@ -118,6 +123,8 @@ impl Default for Journal {
             enabled: true,
             root: "/".into(),
             folder: None,
+            namespaces: vec!["*".to_owned()],
+            more_folders: Vec::new(),
             units: UNITS.map(str::to_owned).to_vec(),
             library: "libsystemd.so.0".into(),
             first_read: FirstRead::default(),
@@ -136,6 +143,14 @@ impl Journal {
         }
         if !self.root.is_absolute() {
             return Err(("journal.root", "must be an absolute path".into()));
+        }
+        if let Some(wrong) = self.more_folders.iter().find(|it| !it.is_absolute()) {
+            let why = format!("`{}` must be an absolute path", wrong.display());
+            return Err(("journal.more_folders", why));
+        }
+        if self.more_folders.len() > limits::OTHER_JOURNALS {
+            let why = format!("at most {} may be named", limits::OTHER_JOURNALS);
+            return Err(("journal.more_folders", why));
         }
         let is_component =
             |name: &str| matches!(name, "kubelet" | "containerd" | "crio" | "docker");

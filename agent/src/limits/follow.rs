@@ -86,6 +86,22 @@ pub const POD_LOG_FOLDERS: usize = 4096;
 /// Files of one container's log folder: five rotated ones (kubelet's default) of a few attempts.
 pub const POD_LOG_FILES: usize = 512;
 
+/// Journals that are followed beside the host's, each by a process of its own of some 4 MiB: nodes
+/// have one or two namespaces, if any.
+pub const OTHER_JOURNALS: usize = 4;
+
+/// How often it is looked whether there are more.
+pub const OTHER_JOURNALS_LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// While several sources catch up, no batch reaches over more time than this: so much may come out of
+/// order between them. What the kernel says of a killed process precedes what the kubelet says of it
+/// by more; live, the journal alone is looked at no more often.
+pub const CATCH_UP_SPAN: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// How long a source that catches up waits for the lines of another one that says nothing: longer
+/// than a cold disk takes to answer, shorter than anybody waits for the first incident.
+pub const CATCH_UP_TURN: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// How long the time of all waits for a source that says nothing: longer than a journal takes to be
 /// opened on a cold disk.
 pub const SOURCE_SILENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -307,7 +307,7 @@ impl Disk {
         self.write(&write, all).map(|_| ())
     }
 
-    fn positions(&self) -> Result<Vec<Position>, Trouble> {
+    pub(super) fn positions(&self) -> Result<Vec<Position>, Trouble> {
         guarded(|| {
             let read = self.database.begin_read()?;
             let table = read.open_table(POSITIONS)?;

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use self::{batch::Batch, decode::Decoder};
 use super::{
-    Feed, Micros, Outlet, Position,
+    Feed, Lines as _, Micros, Outlet, Position,
     follow::{
-        AnyPath, Follow, Id, Lost, LostKind, Saved,
+        AnyPath, First, Follow, Id, Lost, LostKind, Saved,
         pump::{Over, Pump},
         thread::Thread,
         wake::{For, Wake},
@@ -118,6 +118,10 @@ impl Config {
     pub fn reads(&self, log: &LogFile) -> bool {
         log.kind != Kind::Syslog || !self.journals.iter().any(|folder| holds_journal(folder))
     }
+}
+
+fn micros(time: Duration) -> Micros {
+    Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX)
 }
 
 /// A folder for each machine, with files in it.
@@ -238,7 +242,7 @@ impl Files {
             }
             _ => (Place::default(), None),
         };
-        let max_age = Micros::try_from(config.max_age.as_micros()).unwrap_or(Micros::MAX);
+        let max_age = micros(config.max_age);
         let oldest = since.unwrap_or_else(|| now.saturating_sub(max_age));
         let logs = config.logs.iter().take(limits::FOLLOWED_LOGS);
         let tails = logs.map(|log| Tail::begin(log, &place, oldest, now)).collect();
@@ -295,20 +299,31 @@ impl Files {
     /// Hands on the next lines of all logs in the order of their times. Whether there are more.
     fn hand_on(&mut self, now: Instant) -> Result<bool, Over> {
         let mut batch = Batch::default();
-        while !batch.is_full() {
+        let (is_behind, span) = (self.caught_up_at.is_none(), micros(limits::CATCH_UP_SPAN));
+        // What other sources have of the same time comes beside it.
+        let reaches = |batch: &Batch, at: Micros| {
+            let first = batch.first_at().filter(|_| is_behind);
+            first.is_some_and(|first| at.saturating_sub(first) >= span)
+        };
+        let mut is_far = false;
+        while !batch.is_full() && !is_far {
             for tail in self.tails.iter_mut().filter(|tail| tail.is_on) {
                 tail.decode();
             }
             let ready = self.tails.iter_mut().filter(|tail| tail.is_on);
             let ready = ready.filter_map(|tail| Some((tail.next.first_at()?, tail)));
             let Some((at, tail)) = ready.min_by_key(|(at, _)| *at) else { break };
+            is_far = reaches(&batch, at);
+            if is_far {
+                break;
+            }
             batch.append(&mut tail.next);
             tail.at = tail.at.max(at);
             self.at = self.at.max(at);
             tail.take();
         }
         self.tell_losses(now)?;
-        let is_full = batch.is_full();
+        let is_full = batch.is_full() || is_far;
         let is_moved = self
             .tails
             .iter_mut()
@@ -374,13 +389,16 @@ impl Tail {
         let shown: Arc<str> = log.path.display().to_string().into();
         let known = place.logs.iter().find(|(path, _)| **path == *shown).map(|(_, place)| place);
         let path = Box::new(AnyPath::new(log.path.clone()));
-        let (line_bytes, most) = (limits::LINE_BYTES, limits::FOLLOW_FIRST_BYTES);
         let saved = known.map(|place| &place.saved);
-        let follow = Follow::begin(path, line_bytes, saved, most);
+        let not_before = oldest.saturating_mul(1000);
+        let first = First { most: limits::FOLLOW_FIRST_BYTES, not_before };
+        let follow = Follow::begin(path, limits::LINE_BYTES, saved, first);
         let written = follow.modified().map_or(now, |nanos| nanos / 1000);
         let zone = known.and_then(|place| place.zone);
         let mut decoder = Decoder::new(log.kind, &shown, written, zone);
-        decoder.look_ahead(&follow.end(), written);
+        if let Some((end, written)) = follow.end() {
+            decoder.look_ahead(&end, written / 1000);
+        }
         Self {
             log: log.clone(),
             shown,

@@ -48,6 +48,20 @@ pub(crate) struct Follow {
     trouble: Option<String>,
 }
 
+/// How much of a log is read that was there before anybody looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct First {
+    /// So many bytes of it at most, from its end, rotated files included.
+    pub(crate) most: u64,
+    /// No file that was last written to before this, in nanoseconds since the epoch.
+    pub(crate) not_before: i64,
+}
+
+impl First {
+    /// All of it: it began while we looked.
+    pub(crate) const ALL: Self = Self { most: u64::MAX, not_before: i64::MIN };
+}
+
 /// What could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lost {
@@ -76,13 +90,12 @@ pub(crate) struct Raw<'a> {
 }
 
 impl Follow {
-    /// Goes on behind `saved`; without it, at the end of what is there, with at most `most` bytes of
-    /// it.
+    /// Goes on behind `saved`; without it, with as much of what is there as `first` says.
     pub(crate) fn begin(
         place: Box<dyn Place>,
         line_bytes: usize,
         saved: Option<&Saved>,
-        most: u64,
+        first: First,
     ) -> Self {
         let mut follow = Self {
             place,
@@ -96,7 +109,7 @@ impl Follow {
         };
         match saved {
             Some(saved) => follow.restore(saved),
-            None => follow.begin_near_end(most),
+            None => follow.begin_near_end(first),
         }
         follow
     }
@@ -168,13 +181,16 @@ impl Follow {
         Some((current.id, current.file()?))
     }
 
-    /// The last bytes of that file.
-    pub(crate) fn end(&self) -> Vec<u8> {
-        let Some((_, file)) = self.current() else { return Vec::new() };
+    /// The last bytes that were written, and when that was.
+    pub(crate) fn end(&self) -> Option<(Vec<u8>, i64)> {
         let most = limits::FOLLOW_CHUNK_BYTES;
-        let size = file.metadata().map_or(0, |it| it.len());
-        let from = size.saturating_sub(u64::try_from(most).unwrap_or_default());
-        growing::read_at(file, from, most).unwrap_or_default()
+        self.open.iter().rev().find_map(|growing| {
+            let file = growing.file()?;
+            let size = file.metadata().ok()?.len();
+            let from = size.saturating_sub(u64::try_from(most).unwrap_or_default());
+            let end = growing::read_at(file, from, most).ok()?;
+            (!end.is_empty()).then_some((end, growing.modified))
+        })
     }
 
     /// Files that are held open.
@@ -379,18 +395,28 @@ impl Follow {
         }
     }
 
-    /// Without a position: the end of what is there. What was rotated away before counts as read.
-    fn begin_near_end(&mut self, most: u64) {
-        if let Ok(survey) = Survey::of(&*self.place) {
-            for mark in survey.marks(&*self.place) {
-                self.note_done(mark);
-            }
-        }
+    /// Without a position: the end of what is there, as much of it as is wanted. What was rotated away
+    /// before that counts as read.
+    fn begin_near_end(&mut self, first: First) {
+        // Opened before the others are looked for: whatever is rotated meanwhile is held already.
         let opened = self.place.current().and_then(Growing::plain);
-        match opened.and_then(|file| file.go_near_end(most)) {
-            Ok(file) => self.open.push_back(file),
+        let current = opened.as_ref().map(|file| file.id).ok();
+        let mut left = first.most;
+        match opened.and_then(|file| file.go_near_end(left)) {
+            Ok(file) => {
+                left = left.saturating_sub(file.size());
+                self.open.push_back(file);
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.cannot(&error),
+        }
+        let Ok(survey) = Survey::of(&*self.place) else { return };
+        let (wanted, older) = survey.newest(&*self.place, current, First { most: left, ..first });
+        for mark in older {
+            self.note_done(mark);
+        }
+        for file in wanted.into_iter().rev() {
+            self.open.push_front(file);
         }
     }
 

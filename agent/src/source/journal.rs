@@ -10,6 +10,7 @@ pub mod counters;
 mod frame;
 mod lines;
 mod losses;
+pub mod others;
 pub mod probe;
 
 pub mod reader;
@@ -40,6 +41,11 @@ pub struct Config {
     pub root: PathBuf,
     /// One folder of journal files instead of the root's two.
     pub directory: Option<PathBuf>,
+    /// The source's name in positions: [`SOURCE`], unless it is one of several journals.
+    pub source: String,
+    /// While it catches up, no batch reaches over more time than this, so that what other sources
+    /// have of the same time comes beside it.
+    pub span: Option<Duration>,
     /// Units that are believed, when root runs them.
     pub units: Vec<Unit>,
     /// Where reading begins when there is no position yet.
@@ -71,6 +77,8 @@ impl std::convert::From<&crate::config::Journal> for Config {
         Self {
             root: section.root.clone(),
             directory: section.folder.clone(),
+            source: SOURCE.to_owned(),
+            span: None,
             units: section.units.iter().map(|text| Unit::parse(text)).collect(),
             start: Start {
                 this_boot: true,
@@ -190,6 +198,12 @@ impl Handle {
     /// `supervisor::END_WITHIN`. Nothing is lost: what was not handed on is read again next time.
     pub fn stop(mut self) {
         self.end();
+    }
+
+    /// The same for several: all are told before any is waited for.
+    pub fn stop_all(handles: impl IntoIterator<Item = Self>) {
+        let mut handles: Vec<Self> = handles.into_iter().collect();
+        handles.iter_mut().for_each(|handle| handle.stop = None);
     }
 
     fn end(&mut self) {

@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use podwhy_parser::pod_path::Directory;
@@ -28,6 +29,7 @@ use self::{
 use super::{
     Feed, Line, Lines, Micros, Outlet, Position,
     follow::{
+        First,
         pump::{Over, Pump},
         thread::Thread,
         wake::{Wake, Woken},
@@ -54,6 +56,8 @@ pub struct Config {
     pub follow_labels: Vec<String>,
     /// Namespaces whose logs are never read.
     pub denied_namespaces: Vec<String>,
+    /// No file older than this is read at the first start.
+    pub max_age: Duration,
 }
 
 /// A running source. Dropping it ends the source.
@@ -238,14 +242,21 @@ impl PodLogs {
                 continue;
             }
             let is_new = self.goes_on || self.follows_before(key);
-            let most = if is_new { u64::MAX } else { limits::POD_FIRST_BYTES };
-            self.tails.insert(key.clone(), Tail::begin(place, state, most));
+            let first = if is_new { First::ALL } else { self.first() };
+            self.tails.insert(key.clone(), Tail::begin(place, state, first));
         }
         for (key, tail) in &mut self.tails {
             tail.is_ending = !chosen.contains(key);
         }
         // From here on what comes is new.
         self.goes_on = true;
+    }
+
+    /// How much is read of what was there before the agent.
+    fn first(&self) -> First {
+        let max_age = Micros::try_from(self.config.max_age.as_micros()).unwrap_or(Micros::MAX);
+        let oldest = wall_clock::now().saturating_sub(max_age);
+        First { most: limits::POD_FIRST_BYTES, not_before: oldest.saturating_mul(1000) }
     }
 
     fn place(&self, key: &Key) -> PodPlace {

@@ -11,6 +11,7 @@ use crate::config;
 use crate::incident::Incident;
 use crate::limits;
 use crate::redact;
+use crate::source::journal::others::{self, Other};
 use crate::source::{Feed, Line, Micros, Position, journal};
 
 /// What was read.
@@ -72,9 +73,15 @@ pub(super) fn read(section: &config::Journal, windows: &[Window]) -> Journal {
     }
     let deadline = Instant::now() + limits::BUNDLE_READ;
     let mut redaction = redact::Stream::default();
+    let others = others::find(section).followed;
     for window in windows {
-        let read =
-            piece(section, *window, deadline, &mut |line| journal.take(line, &mut redaction));
+        let read = match others.as_slice() {
+            [] => {
+                let take = &mut |line: &Line<'_>| journal.take(line, &mut redaction);
+                piece(journal::Config::from(section), *window, deadline, take)
+            }
+            others => journal.take_all(section, others, *window, deadline, &mut redaction),
+        };
         if let Err(why) = read {
             journal.missing.push(why);
             break;
@@ -85,12 +92,12 @@ pub(super) fn read(section: &config::Journal, windows: &[Window]) -> Journal {
 
 /// Reads one piece. `take` says whether there is room for more.
 fn piece(
-    section: &config::Journal,
+    config: journal::Config,
     window: Window,
     deadline: Instant,
     take: &mut dyn FnMut(&Line<'_>) -> bool,
 ) -> Result<(), String> {
-    let config = journal::Config { first_pass_share: 1.0, ..journal::Config::from(section) };
+    let config = journal::Config { first_pass_share: 1.0, ..config };
     let from = Position { source: journal::SOURCE.to_owned(), value: Vec::new(), at: window.from };
     let (feeds, fed) = mpsc::sync_channel(limits::FEED_QUEUE);
     let handle = journal::spawn(config, Some(from), feeds)
@@ -134,15 +141,46 @@ fn piece(
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Journal {
+    /// One piece of several journals, in the order of time.
+    fn take_all(
+        &mut self,
+        section: &config::Journal,
+        others: &[Other],
+        window: Window,
+        deadline: Instant,
+        redaction: &mut redact::Stream,
+    ) -> Result<(), String> {
+        let (mut entries, mut bytes) = (Vec::new(), self.entries.len());
+        let configs = others.iter().map(|other| other.config(section));
+        let read =
+            std::iter::once(journal::Config::from(section)).chain(configs).try_for_each(|config| {
+                piece(config, window, deadline, &mut |line| {
+                    let entry = entry(line, redaction);
+                    bytes += entry.len() + 1;
+                    entries.push((line.at, entry));
+                    bytes < limits::BUNDLE_JOURNAL_BYTES
+                })
+            });
+        entries.sort_by_key(|(at, _)| *at);
+        for (_, entry) in entries {
+            self.keep(&entry);
+        }
+        read
+    }
+
     fn take(&mut self, line: &Line<'_>, redaction: &mut redact::Stream) -> bool {
         let entry = entry(line, redaction);
         if self.entries.len() + entry.len() >= limits::BUNDLE_JOURNAL_BYTES {
             return false;
         }
+        self.keep(&entry);
+        true
+    }
+
+    fn keep(&mut self, entry: &str) {
         self.entries.extend_from_slice(entry.as_bytes());
         self.entries.push(b'\n');
         self.count += 1;
-        true
     }
 }
 

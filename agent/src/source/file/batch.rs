@@ -68,10 +68,6 @@ impl Batch {
         self.text.len() >= limits::BATCH_BYTES
             || self.lines.len() >= usize::try_from(limits::BATCH_ENTRIES).unwrap_or(usize::MAX)
     }
-
-    pub(super) fn first_at(&self) -> Option<Micros> {
-        self.lines.first().map(|line| line.at)
-    }
 }
 
 impl Lines for Batch {
@@ -92,5 +88,9 @@ impl Lines for Batch {
             });
             begin = line.end;
         }
+    }
+
+    fn first_at(&self) -> Option<Micros> {
+        self.lines.first().map(|line| line.at)
     }
 }

@@ -187,18 +187,63 @@ impl Growing {
 
     /// The last `most` bytes alone count, from the first whole line in them on.
     pub(super) fn go_near_end(mut self, most: u64) -> io::Result<Self> {
-        let Input::Plain(file) = &self.input else { return Ok(self) };
-        let from = file.metadata()?.len().saturating_sub(most);
-        if from > 0 {
-            let tail = TAIL.min(usize::try_from(from).unwrap_or(TAIL));
-            let before = from - u64::try_from(tail).unwrap_or_default();
-            self.buffer = read_at(file, before, tail)?;
-            self.head = read_at(file, 0, usize::try_from(from).unwrap_or(HEAD).min(HEAD))?;
-            self.offset = before;
-            (self.begin, self.seen) = (self.buffer.len(), self.buffer.len());
-            self.is_skipping = true;
+        let from = self.size_of_all()?.saturating_sub(most);
+        if from == 0 {
+            return Ok(self);
         }
+        let tail = TAIL.min(usize::try_from(from).unwrap_or(TAIL));
+        let before = from - u64::try_from(tail).unwrap_or_default();
+        self.buffer = match &self.input {
+            Input::Plain(file) => {
+                let begins = usize::try_from(from).unwrap_or(HEAD).min(HEAD);
+                self.head = read_at(file, 0, begins)?;
+                read_at(file, before, tail)?
+            }
+            Input::Packed(_) => self.unpack_before(from, tail)?,
+            Input::Gone => return Ok(self),
+        };
+        self.offset = before;
+        (self.begin, self.seen) = (self.buffer.len(), self.buffer.len());
+        self.is_skipping = true;
         Ok(self)
+    }
+
+    /// What it holds behind the place, unpacked, as far as can be told without unpacking.
+    pub(super) fn size(&self) -> u64 {
+        self.size_of_all().unwrap_or(u64::MAX).saturating_sub(self.position())
+    }
+
+    fn size_of_all(&self) -> io::Result<u64> {
+        match &self.input {
+            Input::Plain(file) => Ok(file.metadata()?.len()),
+            Input::Packed(decoder) => {
+                // The last four bytes tell it, for the last of several members at least.
+                let file = decoder.get_ref();
+                let end = file.metadata()?.len();
+                let size = read_at(file, end.saturating_sub(4), 4)?;
+                let size: [u8; 4] = size.try_into().map_err(|_| io::ErrorKind::UnexpectedEof)?;
+                Ok(u64::from(u32::from_le_bytes(size)))
+            }
+            Input::Gone => Ok(0),
+        }
+    }
+
+    /// Passes over the bytes before this place; gives the last `kept` of them.
+    fn unpack_before(&mut self, from: u64, kept: usize) -> io::Result<Vec<u8>> {
+        let Input::Packed(decoder) = &mut self.input else { return Ok(Vec::new()) };
+        let mut passed = decoder.by_ref().take(from);
+        let (mut bytes, mut chunk) = (Vec::new(), vec![0; limits::FOLLOW_CHUNK_BYTES]);
+        loop {
+            let read = passed.read(&mut chunk)?;
+            if read == 0 {
+                return Ok(bytes);
+            }
+            let new = chunk.get(..read).unwrap_or_default();
+            grow_head(&mut self.head, new);
+            bytes.extend_from_slice(new);
+            let superfluous = bytes.len().saturating_sub(kept);
+            bytes.drain(..superfluous);
+        }
     }
 
     /// How far it was handed on.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    First,
     growing::Growing,
     mark::{Id, Mark, Saved},
     place::{Age, Place, age},
@@ -50,23 +51,35 @@ impl Survey {
         Ok(Self { names: aged.into_iter().skip(superfluous).map(|(_, name)| name).collect() })
     }
 
-    /// Marks of all as if they had been read.
-    pub(super) fn marks(&self, place: &dyn Place) -> Vec<Mark> {
-        let read = |name: &String| {
-            let file = place.open(name).ok()?;
-            if name.ends_with(".gz") {
-                // Its inode is enough: nobody writes to it again.
-                let file = Growing::packed(file).ok()?;
-                return Some(Mark { offset: u64::MAX, ..file.mark() });
+    /// The newest files, as far as `first` reaches, oldest first; of those that are older, marks as if
+    /// they had been read.
+    pub(super) fn newest(
+        &self,
+        place: &dyn Place,
+        current: Option<Id>,
+        first: First,
+    ) -> (Vec<Growing>, Vec<Mark>) {
+        let (mut wanted, mut older) = (VecDeque::new(), VecDeque::new());
+        let mut left = first.most;
+        for name in self.names.iter().rev() {
+            let Some(file) = opened(place, name).filter(|file| Some(file.id) != current) else {
+                continue;
+            };
+            let has_room = left > 0 && wanted.len() + 1 < limits::FOLLOW_OPEN;
+            if !has_room || !older.is_empty() || file.modified < first.not_before {
+                older.extend(read_mark(place, name));
+                continue;
             }
-            let end = file.metadata().ok()?.len();
-            Growing::plain(file).ok()?.go_near_end(0).ok().map(|it| Mark {
-                is_skipping: false,
-                offset: end,
-                ..it.mark()
-            })
-        };
-        self.names.iter().filter_map(read).collect()
+            match file.go_near_end(left) {
+                Ok(file) => {
+                    left = left.saturating_sub(file.size());
+                    wanted.push_front(file);
+                }
+                // It cannot be unpacked: as if it were read.
+                Err(_) => older.extend(read_mark(place, name)),
+            }
+        }
+        (wanted.into(), older.into_iter().rev().collect())
     }
 
     /// The file that what the mark names was copied to, from the mark on. Of what nothing was read
@@ -190,6 +203,19 @@ impl Survey {
         unread.lost = left.into_iter().map(|(_, mark)| mark).collect();
         unread
     }
+}
+
+/// The mark of a file as if it had been read.
+fn read_mark(place: &dyn Place, name: &str) -> Option<Mark> {
+    let file = place.open(name).ok()?;
+    if name.ends_with(".gz") {
+        // Its inode is enough: nobody writes to it again.
+        let file = Growing::packed(file).ok()?;
+        return Some(Mark { offset: u64::MAX, ..file.mark() });
+    }
+    let end = file.metadata().ok()?.len();
+    let file = Growing::plain(file).ok()?.go_near_end(0).ok()?;
+    Some(Mark { is_skipping: false, offset: end, ..file.mark() })
 }
 
 /// A file of a position, with its number there.

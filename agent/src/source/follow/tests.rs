@@ -32,7 +32,12 @@ fn open(path: &Path) -> File {
 }
 
 fn follow(path: &Path, saved: Option<&Saved>) -> Follow {
-    Follow::begin(Box::new(AnyPath::new(path.to_owned())), LINE_BYTES, saved, u64::MAX)
+    Follow::begin(
+        Box::new(AnyPath::new(path.to_owned())),
+        LINE_BYTES,
+        saved,
+        First { most: u64::MAX, not_before: 0 },
+    )
 }
 
 impl Log {
@@ -572,15 +577,19 @@ fn a_rotation_that_is_taken_back_is_none() {
 }
 
 #[test]
-fn without_a_position_the_end_of_what_is_there_is_read_and_what_was_rotated_is_not() {
+fn without_a_position_the_end_of_what_is_there_is_read_and_no_more() {
     let mut log = Log::new();
     log.write(50);
     log.rotate_to("kubelet.log.20310317-101200");
     log.reopen();
     log.write(50);
     let line = 73;
-    log.follow =
-        Follow::begin(Box::new(AnyPath::new(log.path.clone())), LINE_BYTES, None, 10 * line + 5);
+    log.follow = Follow::begin(
+        Box::new(AnyPath::new(log.path.clone())),
+        LINE_BYTES,
+        None,
+        First { most: 10 * line + 5, not_before: 0 },
+    );
     log.read();
     assert_eq!(log.arrived.len(), 10);
     log.rotate_to("kubelet.log.20310317-101201");
@@ -596,6 +605,61 @@ fn without_a_position_the_end_of_what_is_there_is_read_and_what_was_rotated_is_n
     fs::write(&late, "a\nb\n").unwrap();
     waiting.look(log.now);
     assert_eq!(waiting.peek().unwrap().bytes, b"a");
+}
+
+/// The last so many bytes, unless a file is older than this.
+fn first(log: &Log, most: u64, not_before: i64) -> Follow {
+    let path = Box::new(AnyPath::new(log.path.clone()));
+    Follow::begin(path, LINE_BYTES, None, First { most, not_before })
+}
+
+#[test]
+fn without_a_position_what_was_rotated_away_is_read_as_far_back_as_is_wanted() {
+    const LINE: u64 = 73;
+    let mut log = Log::new();
+    let names = ["kubelet.log.4", "kubelet.log.3", "kubelet.log.2", "kubelet.log.1"];
+    for name in names {
+        log.write(10);
+        log.rotate_to(name);
+        log.reopen();
+    }
+    log.write(10);
+    log.pack("kubelet.log.4");
+    log.pack("kubelet.log.2");
+    log.follow = first(&log, 60 * LINE, 0);
+    log.settle();
+    log.each_once();
+    assert_eq!(log.arrived.len(), 50);
+    // What was read is known when it is rotated on, packed, and looked at by the next agent.
+    log.pack("kubelet.log.3");
+    log.restart();
+    log.pack("kubelet.log.1");
+    log.write(2);
+    log.settle();
+    log.each_once();
+
+    // Cut off in a packed file: from its first whole line on.
+    for (lines, wanted) in [(33, 33), (27, 27), (10, 10), (3, 3)] {
+        log.arrived.clear();
+        log.follow = first(&log, lines * LINE + 5, 0);
+        log.settle();
+        let numbers: Vec<&str> =
+            log.arrived.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+        let expected: Vec<String> =
+            (log.written - wanted..log.written).map(|it| format!("{it:06}")).collect();
+        assert_eq!(numbers, expected);
+    }
+
+    // No file from before then, and none behind one that is as old.
+    let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+    let two = log.beside("kubelet.log.2.gz");
+    File::options().append(true).open(two).unwrap().set_modified(old).unwrap();
+    log.arrived.clear();
+    log.follow = first(&log, u64::MAX, 1_000_000_000_001);
+    log.settle();
+    assert_eq!(log.arrived.len(), 22);
+    let most = log.follow.open_files();
+    assert_eq!(most, 1);
 }
 
 #[test]

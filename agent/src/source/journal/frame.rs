@@ -109,6 +109,8 @@ pub(super) struct Builder {
     entry_at: usize,
     has_message: bool,
     cut: bool,
+    /// When the last entry that is kept was received.
+    last_at: Option<Micros>,
     /// Entries that are kept.
     pub(super) entries: u32,
     /// What the batch will tell about itself.
@@ -165,7 +167,19 @@ impl Builder {
             let _ = head.write_all(&[origin_index(origin), flags]);
         }
         self.entry_at = self.bytes.len();
+        self.last_at = Some(at);
         self.entries += 1;
+    }
+
+    /// When the first entry that is kept was received.
+    pub(super) fn first_at(&self) -> Option<Micros> {
+        let mut entries = self.bytes.get(HEAD_BYTES..self.entry_at)?;
+        next_entry(&mut entries).map(|entry| entry.at)
+    }
+
+    /// When the last one was.
+    pub(super) fn last_at(&self) -> Option<Micros> {
+        self.last_at.filter(|_| self.entries > 0)
     }
 
     /// Whether it is time to send.

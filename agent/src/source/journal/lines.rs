@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::counters::Counters;
 use super::frame;
 use crate::limits;
-use crate::source::{Line, Lines};
+use crate::source::{Line, Lines, Micros};
 
 /// Buffers that wait for their next batch.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +73,11 @@ impl Lines for Batch {
                 }
             }
         }
+    }
+
+    fn first_at(&self) -> Option<Micros> {
+        let mut entries = self.payload.get(..self.entries_bytes)?;
+        frame::next_entry(&mut entries).map(|entry| entry.at)
     }
 }
 

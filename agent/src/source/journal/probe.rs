@@ -1,6 +1,8 @@
 //! What `podwhy check` asks of the journal: library, folders, units, compression. Owns: the look and
 //! the advice. Does not: follow anything; meant for a command that ends, since it reads in-process.
 
+mod beside;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -12,12 +14,12 @@ use rustix::io::Errno;
 use super::reader::filter::Filter;
 use super::reader::place;
 use super::trust::{Fields, Table, Verdict};
-use super::{Config, sd};
+use super::{Config, others, sd};
+
+pub use self::beside::probe_all;
 
 /// Entries that are looked at: enough to see every unit that is alive, quick on any node.
 const LOOKED_AT: u32 = 20_000;
-/// Journal namespaces that are named: a node has one or two.
-const NAMESPACES_TOLD: usize = 4;
 /// `incompatible_flags` of a journal file's header that name a compression, and who decompresses.
 const COMPRESSIONS: [(u32, &str, &str); 3] =
     [(1, "xz", "liblzma.so.5"), (2, "lz4", "liblz4.so.1"), (8, "zstd", "libzstd.so.1")];
@@ -133,7 +135,6 @@ pub(super) fn folders(config: &Config) -> Requirement {
             }
         }
     }
-    found.extend(namespaces(config));
     let fix = match denied {
         true => "run as root or with CAP_DAC_READ_SEARCH, or join the group systemd-journal",
         false => {
@@ -154,31 +155,6 @@ pub(super) fn folders(config: &Config) -> Requirement {
     }
 }
 
-/// Folders of journal namespaces (`LogNamespace=` of a unit), which libsystemd passes over when it
-/// opens a whole root.
-fn namespaces(config: &Config) -> Vec<String> {
-    if config.directory.is_some() {
-        return Vec::new();
-    }
-    let mut all = Vec::new();
-    for folder in place::folder_paths(config) {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Some((machine, namespace)) = name.split_once('.') else { continue };
-            if machine.len() == 32 && machine.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                all.push(format!(
-                    "namespace {} is not read (journal.folder: {} reads it instead)",
-                    crate::observation::text::plain(namespace),
-                    folder.join(&name).display()
-                ));
-            }
-        }
-    }
-    all.sort();
-    all.truncate(NAMESPACES_TOLD);
-    all
-}
-
 fn readable_files(config: &Config) -> Vec<PathBuf> {
     let folders = place::folder_paths(config);
     let files = folders.iter().filter_map(|folder| journal_files(folder).ok()).flatten();
@@ -189,15 +165,17 @@ pub(super) fn journal_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)?.flatten() {
         let path = entry.path();
+        // A namespace is a journal of its own.
+        let is_other = others::namespace_of(&entry.file_name().to_string_lossy()).is_some();
         // With `~`: journald found it damaged or not closed; libsystemd reads it all the same.
         let is_journal = |path: &PathBuf| {
             path.extension().is_some_and(|ext| ext == "journal" || ext == "journal~")
         };
-        if path.is_dir() {
+        if path.is_dir() && !is_other {
             // The folder of one machine.
             let inner = std::fs::read_dir(&path)?.flatten().map(|entry| entry.path());
             files.extend(inner.filter(is_journal));
-        } else if is_journal(&path) {
+        } else if !is_other && is_journal(&path) {
             files.push(path);
         }
     }
@@ -243,6 +221,21 @@ struct Census {
     kubelet: u32,
 }
 
+impl Census {
+    /// For people.
+    fn told(&self) -> String {
+        let mut found: Vec<_> =
+            self.by_name.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        if self.untrusted > 0 {
+            found.push(format!("not believed {}", self.untrusted));
+        }
+        match found.is_empty() {
+            true => "no entry of any unit that is read".to_owned(),
+            false => format!("entries: {}", found.join(", ")),
+        }
+    }
+}
+
 fn units(report: &mut Report, journal: &mut sd::Journal<'_>, config: &Config) {
     let table = Table::new(&config.units);
     let mut census = Census::default();
@@ -251,15 +244,7 @@ fn units(report: &mut Report, journal: &mut sd::Journal<'_>, config: &Config) {
         report.add("journal units", Status::Degraded, error.to_string(), Some(fix));
         return;
     }
-    let mut found: Vec<_> =
-        census.by_name.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    if census.untrusted > 0 {
-        found.push(format!("not believed {}", census.untrusted));
-    }
-    let found = match found.is_empty() {
-        true => "no entry of any unit that is read".to_owned(),
-        false => format!("entries: {}", found.join(", ")),
-    };
+    let found = census.told();
     match census.kubelet {
         0 => {
             let fix = "if the kubelet's unit has a name of its own, add it to journal.units; if it \
@@ -316,25 +301,4 @@ fn take_census(
         is_on_entry = journal.next()?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_namespace_that_is_not_read_is_told_with_what_reads_it() {
-        let root = tempfile::tempdir().unwrap();
-        let journals = root.path().join("var/log/journal");
-        let machine = "0123456789abcdef0123456789abcdef";
-        for name in [machine, &format!("{machine}.kubelet"), "remote.old"] {
-            std::fs::create_dir_all(journals.join(name)).unwrap();
-        }
-        let mut config = Config { root: root.path().to_owned(), ..Config::default() };
-        let told = namespaces(&config);
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("namespace kubelet is not read"), "{told:?}");
-        config.directory = Some(journals.join(format!("{machine}.kubelet")));
-        assert!(namespaces(&config).is_empty());
-    }
 }

@@ -80,11 +80,13 @@ fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, S
         transient: 0,
         failures: 0,
         place: None,
+        kept: None,
         standing: false,
         told_damaged: whole::Told::new(),
         seen_until: 0,
         steps_left: if request.single_step { limits::SINGLE_STEPS } else { 0 },
         is_first_pass: matches!(request.from, From::Start),
+        has_caught_up: false,
         last_line_at: Instant::now(),
         request,
         talk,
@@ -118,6 +120,8 @@ struct Reader<'a> {
     failures: u32,
     /// After the last batch.
     place: Option<Place>,
+    /// Of the last entry in the batch, where that matters.
+    kept: Option<Place>,
     /// Whether the journal stands on an entry that was not taken yet.
     standing: bool,
     /// Damaged files that were told.
@@ -128,6 +132,8 @@ struct Reader<'a> {
     steps_left: u32,
     /// The first read after a start is paced.
     is_first_pass: bool,
+    /// All there was when it began was handed on.
+    has_caught_up: bool,
     last_line_at: Instant,
 }
 
@@ -149,6 +155,7 @@ impl Reader<'_> {
         }
         self.seen_until = looked_at;
         self.is_first_pass = false;
+        self.has_caught_up = true;
         if entries > 0 || self.talk.is_quiet_for(ALIVE_EVERY) {
             self.talk.note(&Note::Alive { at: looked_at, caught_up: true })?;
         }
@@ -163,7 +170,9 @@ impl Reader<'_> {
         let mut entries: u32 = 0;
         while std::mem::take(&mut self.standing) || self.journal.next()? {
             entries = entries.saturating_add(1);
+            self.part()?;
             self.take_entry()?;
+            self.note_kept()?;
             if self.batch.is_full() || self.scanned >= SCANNED_MAX {
                 self.send()?;
                 self.pace()?;
@@ -176,13 +185,51 @@ impl Reader<'_> {
         Ok(entries)
     }
 
+    /// While it catches up beside other sources, an entry that is much later than the batch's first
+    /// begins a batch of its own: they have lines of the time in between.
+    fn part(&mut self) -> Result<(), Failure> {
+        let Some(span) = self.span() else { return Ok(()) };
+        let Some(first) = self.batch.first_at() else { return Ok(()) };
+        let at = Micros::try_from(self.journal.realtime()?).unwrap_or(Micros::MAX);
+        match self.kept.take_if(|_| at.saturating_sub(first) >= span) {
+            Some(place) => {
+                self.send_up_to(place)?;
+                Ok(self.pace()?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Where the batch could end.
+    fn note_kept(&mut self) -> Result<(), Failure> {
+        if self.span().is_some() && self.batch.last_at() == Some(self.batch.trailer.at) {
+            self.kept = Some(Place::here(&mut self.journal, self.batch.trailer.at)?);
+        }
+        Ok(())
+    }
+
+    fn span(&self) -> Option<Micros> {
+        let span = self.request.config.span.filter(|_| !self.has_caught_up)?;
+        Micros::try_from(span.as_micros()).ok()
+    }
+
     /// Sends what was taken, with the cursor of the last entry: one cursor a batch (J4).
     fn send(&mut self) -> Result<(), Failure> {
         if self.scanned == 0 {
             return Ok(());
         }
         let place = Place::here(&mut self.journal, self.batch.trailer.at)?;
+        self.send_up_to(place)?;
+        // The place in the journal outlives a change of the matches, the current entry does not:
+        // hence only here, when its cursor was taken.
+        Ok(self.filter.adapt(&mut self.journal)?)
+    }
+
+    /// The same; the journal may stand on an entry that comes after it.
+    fn send_up_to(&mut self, place: Place) -> Result<(), Failure> {
+        self.kept = None;
         self.batch.trailer.cursor.clone_from(&place.cursor);
+        self.batch.trailer.at = place.at;
         self.batch.trailer.transient = std::mem::take(&mut self.transient);
         if self.batch.entries > 0 {
             self.last_line_at = Instant::now();
@@ -192,9 +239,7 @@ impl Reader<'_> {
         self.place = Some(place);
         self.scanned = 0;
         self.failures = 0;
-        // The place in the journal outlives a change of the matches, the current entry does not:
-        // hence only here, when its cursor was taken.
-        Ok(self.filter.adapt(&mut self.journal)?)
+        Ok(())
     }
 
     /// The first read after a start leaves most of a core to the node.
@@ -210,6 +255,7 @@ impl Reader<'_> {
     /// growing pause; a place that stays unreadable is left behind as a loss.
     fn recover(&mut self, error: &sd::Error) -> Result<(), Stop> {
         self.batch.clear();
+        self.kept = None;
         // Read again one by one, so that what lies before the damage is handed on.
         self.steps_left = self.steps_left.max(std::mem::take(&mut self.scanned).saturating_add(1));
         self.transient += 1;

@@ -17,7 +17,7 @@ use super::frame::{self, Assembler, Frame, Note};
 use super::lines::{Batch, Pool};
 use super::losses::Losses;
 use super::probe::{self, Status};
-use super::{Config, Counters, From, Request, SOURCE, State, reader};
+use super::{Config, Counters, From, Request, SOURCE, State, others, reader};
 use crate::limits;
 use crate::source::{Feed, Loss, LossKind, Micros, Outlet, Position, Refusal};
 
@@ -343,7 +343,7 @@ impl Supervisor {
     /// The position is now behind this entry.
     fn go_on(&mut self, cursor: String, at: Micros) {
         let value = cursor.into_bytes();
-        self.position = Some(Position { source: SOURCE.to_owned(), value, at });
+        self.position = Some(Position { source: self.config.source.clone(), value, at });
         self.from = From::Start;
         self.fate.speechless = 0;
     }
@@ -357,6 +357,7 @@ impl Supervisor {
             Note::Alive { at, caught_up } => {
                 self.tell_losses(false)?;
                 if !caught_up {
+                    self.feed.is_alive();
                     return Ok(());
                 }
                 self.enter(State::Following);
@@ -397,6 +398,12 @@ impl Supervisor {
     /// A full channel stops reading, and with it, through the pipe, the child.
     fn deliver(&self, feed: Feed) -> Result<(), Stopped> {
         let mut feed = feed;
+        if let Feed::Lost(loss, _) = &mut feed
+            && let Some(folder) = others::folder_of(&self.config.source)
+        {
+            // Of which journal, where there are several.
+            loss.unit.get_or_insert_with(|| folder.to_owned());
+        }
         loop {
             match self.feed.offer(feed) {
                 Ok(()) => return Ok(()),

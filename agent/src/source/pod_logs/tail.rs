@@ -14,7 +14,7 @@ use crate::{
     redact,
     source::{
         Micros,
-        follow::{Follow, Saved},
+        follow::{First, Follow, Saved},
         text::readable,
     },
 };
@@ -53,9 +53,9 @@ pub(super) struct Trouble {
 }
 
 impl Tail {
-    pub(super) fn begin(place: PodPlace, state: Option<State>, most: u64) -> Self {
+    pub(super) fn begin(place: PodPlace, state: Option<State>, first: First) -> Self {
         let saved = state.as_ref().map(|state| &state.saved);
-        let follow = Follow::begin(Box::new(place), limits::POD_LINE_BYTES, saved, most);
+        let follow = Follow::begin(Box::new(place), limits::POD_LINE_BYTES, saved, first);
         Self {
             follow,
             state: state.unwrap_or_default(),

@@ -41,6 +41,7 @@ impl Node {
             follow: vec!["kube-system/cni-*".to_owned()],
             follow_labels: Vec::new(),
             denied_namespaces: Vec::new(),
+            max_age: Duration::from_secs(7200),
         }
     }
 
