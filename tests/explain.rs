@@ -126,6 +126,11 @@ fn what_is_copied_out_of_a_chat_is_explained() {
             "toomanyrequests: You have reached your pull rate limit.",
             "image_rate_limited StartContainer - -",
         ),
+        ("exec /docker-entrypoint.sh: exec format error", "exec_format_error StartContainer - -"),
+        (
+            "standard_init_linux.go:228: exec user process caused: no such file or directory",
+            "exec_interpreter_missing StartContainer - -",
+        ),
     ] {
         let output = piped(text.as_bytes(), &["--output", "json"]);
         let ids: Vec<String> = objects(&output).iter().map(told).collect();

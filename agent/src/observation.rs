@@ -42,7 +42,7 @@ pub struct Observation {
     pub failures: Vec<Failure>,
     /// The innermost error text, for joining lines of one attempt.
     pub error: Option<String>,
-    /// Lines lost (kind `Loss`), or similar errors.
+    /// Lines lost (kind `Loss`), similar errors, or the seconds of grace of an order to stop.
     pub count: Option<u64>,
     /// The unit that a loss is about.
     pub about_unit: Option<String>,

@@ -3,7 +3,7 @@
 
 use super::{
     case::Seat,
-    world::{Instance, pod::KernelOom, quote},
+    world::{Instance, PodState, pod::KernelOom, quote},
 };
 use crate::{
     fact::Role,
@@ -23,6 +23,9 @@ pub(super) struct Attribution {
 const HOOK_TOLD: Micros = 5_000_000;
 /// The node's shutdown kills within its grace period.
 const SHUTDOWN: Micros = 600_000_000;
+const SECOND: Micros = 1_000_000;
+/// From the end of the grace until the end of the container is told: the runtime and PLEG.
+const GRACE_TOLD: Micros = 3 * SECOND;
 
 /// Who ended the instance of a case.
 pub(super) fn attribute(seat: &Seat<'_>) -> Attribution {
@@ -177,6 +180,10 @@ fn by_pod(seat: &Seat<'_>, instance: &Instance) -> Option<Told> {
         let text = "its pod made room for a critical pod".to_owned();
         return Some((Who::Preemption, text, vec![evidence.clone()]));
     }
+    if let Some(evidence) = past_deadline(pod).filter(before) {
+        let text = "its time was over: activeDeadlineSeconds of its pod or Job".to_owned();
+        return Some((Who::Deletion, text, vec![evidence.clone()]));
+    }
     let shutdown = seat
         .world
         .node
@@ -215,7 +222,30 @@ fn by_pod(seat: &Seat<'_>, instance: &Instance) -> Option<Told> {
         };
         return Some((Who::GracePeriod, text, vec![signal.evidence.clone()]));
     }
-    None
+    by_grace(instance)
+}
+
+/// The kubelet's word about the pod, or the Job controller's.
+fn past_deadline(pod: &PodState) -> Option<&Evidence> {
+    const PAST: &str = "DeadlineExceeded";
+    let of_job = || pod.events.iter().find(|event| event.reason == PAST);
+    let of_pod = pod.refused.as_ref().filter(|evidence| evidence.text.contains(PAST));
+    of_pod.or_else(|| of_job().map(|event| &event.evidence))
+}
+
+/// It died just when the grace of the kubelet's order was over.
+fn by_grace(instance: &Instance) -> Option<Told> {
+    let ended = instance.ended.filter(|_| instance.exit_code == Some(137))?;
+    let (kill, grace) = instance.kills.iter().find_map(|kill| {
+        let grace = kill.grace_seconds.filter(|grace| *grace > 0)?;
+        let over = kill.at.saturating_add(Micros::try_from(grace).ok()?.saturating_mul(SECOND));
+        (over.saturating_sub(SECOND)..=over.saturating_add(GRACE_TOLD))
+            .contains(&ended)
+            .then_some((kill, grace))
+    })?;
+    let why = kill.why.as_deref().map(|why| format!("; the kubelet: {why}")).unwrap_or_default();
+    let text = format!("it did not end within the {grace} s of grace that it was given{why}");
+    Some((Who::GracePeriod, text, vec![kill.evidence.clone()]))
 }
 
 /// Without the kernel's line: the runtime's event, the counters, the status.

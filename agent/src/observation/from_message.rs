@@ -52,7 +52,7 @@ impl Observation {
             details: details(&facts, &mut copier),
             failures,
             error: facts.error.map(|text| copier.prose(text)).filter(|text| !text.is_empty()),
-            count: facts.count,
+            count: facts.count.or_else(|| grace_seconds(message)),
             about_unit: facts.unit.and_then(|text| copier.word(text)),
             happening,
             text: (kind == Kind::Node || happening.is_some())
@@ -108,6 +108,16 @@ fn pods(message: &Message<'_>, copier: &mut Copier) -> Vec<Pod> {
             uid: pod.uid.and_then(|text| copier.word(text)),
         })
         .collect()
+}
+
+/// `gracePeriod=30` of the kubelet's order to stop a container
+/// (pkg/kubelet/kuberuntime/kuberuntime_container.go).
+fn grace_seconds(message: &Message<'_>) -> Option<u64> {
+    if message.what != What::KillingContainer {
+        return None;
+    }
+    let (_, value) = message.pairs().find(|(key, _)| *key == "gracePeriod")?;
+    value.text().raw().parse().ok()
 }
 
 /// The failed steps of a line.

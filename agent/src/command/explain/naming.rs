@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::incident::{self, Incident};
+use crate::incident::{self, Incident, State};
 use crate::source::Micros;
 
 /// Bits of a line's number that stay the line's; above them stands the input's place.
@@ -42,6 +42,11 @@ pub(super) fn undated(incident: &mut Incident) {
     for evidence in &mut incident.evidence {
         evidence.at = evidence.at.filter(|at| *at > DAY);
         evidence.text = timeless(&evidence.text);
+    }
+    // Without a time nothing is known of a silence either.
+    if incident.last_seen.is_none() && incident.state == State::Stale {
+        incident.state = State::Open;
+        incident.note = None;
     }
     let Incident { chain, changed, controls, contradictions, proof, cause, .. } = incident;
     let sentences = [chain, changed, controls, contradictions, proof].into_iter().flatten();

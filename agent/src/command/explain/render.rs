@@ -141,8 +141,10 @@ fn one(page: &mut Page, incident: &Incident, clock: Clock) {
     }
     page.field("step", &parts.join(", "));
     page.field("pods", &pods(incident));
-    for link in &incident.chain {
-        page.field("because", &plain(link));
+    // A chain of one link is the headline again.
+    for (place, link) in incident.chain.iter().enumerate().filter(|_| incident.chain.len() > 1) {
+        let arrow = if place == 0 { "" } else { "→ " };
+        page.field("chain", &format!("{arrow}{}", plain(link)));
     }
     for (at, evidence) in incident.evidence.iter().enumerate() {
         // A report and its Event are one line of the paste.

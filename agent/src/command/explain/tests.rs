@@ -190,6 +190,27 @@ status:
     assert!(healed.iter().all(|it| it.state == State::Resolved), "{healed:#?}");
 }
 
+#[test]
+fn a_status_without_ids_is_no_silence() {
+    let pod = |state: &str| {
+        format!(
+            "apiVersion: v1
+kind: Pod
+metadata: {{name: web-0, namespace: shop, uid: {UID}, creationTimestamp: '2026-11-22T12:00:00Z'}}
+spec: {{nodeName: n1, containers: [{{name: app, image: 'shop/web:1'}}]}}
+status:
+  phase: Running
+  startTime: '2026-11-22T12:00:00Z'
+  containerStatuses: [{{name: app, ready: true, restartCount: 0{state}}}]
+"
+        )
+    };
+    let at = event("Pulled", "Image already present", "13:05:00");
+    let running = pod(", state: {running: {startedAt: '2026-11-22T12:00:05Z'}}");
+    assert_eq!(told(&format!("{running}---\n{at}")), []);
+    assert_eq!(told(&format!("{}---\n{at}", pod(""))).len(), 1);
+}
+
 /// A pod that ended for good, of whose container the runtime knows nothing any more.
 fn ended(reason: &str, message: &str, code: i32, of_container: &str) -> String {
     format!(

@@ -15,7 +15,6 @@ use crate::{
 
 const UID: &str = "0b7c7a43-5f0e-4a8c-9a0f-0d8a3f0f6c11";
 const ID: &str = "cce6d1f57c934ab2e0d8415b6f29c7a3d5104e8b97f26c3a1b0d84e572f96ac3";
-const SECOND: Micros = 1_000_000;
 
 fn evidence(text: &str, at: Micros) -> Evidence {
     quote::told("kubelet", text, at)
@@ -39,6 +38,7 @@ fn kill(why: Option<&str>) -> Kill {
         at: 98 * SECOND,
         why: why.map(str::to_owned),
         evidence: evidence("Killing container with a grace period", 98 * SECOND),
+        grace_seconds: None,
     }
 }
 
@@ -140,6 +140,22 @@ fn m3_probes_hooks_and_the_end_of_the_grace_period_are_told_apart() {
 }
 
 #[test]
+fn m3_an_end_just_when_the_grace_is_over_is_the_end_of_the_grace() {
+    for (grace_seconds, exit_code, expected) in [
+        (Some(30), 137, Who::GracePeriod),
+        (Some(10), 137, Who::Unknown),
+        (Some(0), 137, Who::Unknown),
+        (None, 137, Who::Unknown),
+        (Some(30), 143, Who::Unknown),
+    ] {
+        let dead = instance(exit_code);
+        let at = dead.ended.unwrap() - 30 * SECOND;
+        let dead = Instance { kills: vec![Kill { at, grace_seconds, ..kill(None) }], ..dead };
+        assert_eq!(killer(dead, |_, _| {}), Some(expected), "{grace_seconds:?} {exit_code}");
+    }
+}
+
+#[test]
 fn m3_a_pod_that_has_to_go_takes_its_containers_with_it() {
     let told = |at| Some(evidence("told", at));
     let dead = || Instance { kills: vec![kill(None)], ..instance(143) };
@@ -148,6 +164,8 @@ fn m3_a_pod_that_has_to_go_takes_its_containers_with_it() {
     assert_eq!(killer(dead(), |pod, _| pod.preempted = told(90 * SECOND)), Some(Who::Preemption));
     let down = killer(dead(), |_, world| world.node.shutdown = told(90 * SECOND));
     assert_eq!(down, Some(Who::Shutdown));
+    let over = killer(dead(), |pod, _| pod.refused = Some(evidence("DeadlineExceeded: x", 99)));
+    assert_eq!(over, Some(Who::Deletion), "its deadline");
     let late = Instance { signals: vec![signal(true)], ..instance(137) };
     let found = killer(late, |pod, _| pod.deleting = told(90 * SECOND));
     assert_eq!(found, Some(Who::GracePeriod), "deleted, and did not end in time");

@@ -31,6 +31,17 @@ pub(super) fn stage(
     }
     let added = pod.added?;
     let spec = world.spec(key);
+    // A status without ids names no instance, and still says that the pod came further.
+    let tells_itself = |it: &fact::Container| {
+        it.container_id.is_none()
+            && matches!(
+                it.state,
+                Some(fact::State::Running { .. } | fact::State::Terminated { .. })
+            )
+    };
+    if spec.is_some_and(|spec| spec.containers.iter().any(tells_itself)) {
+        return None;
+    }
     let heard = |at: Micros| at.max(first.unwrap_or(at));
     let mut running = pod.containers.iter().filter(|(_, container)| container.is_running());
     if let Some((name, container)) = running.next() {

@@ -212,7 +212,8 @@ fn kill_told(
     };
     let probe = why.as_deref().and_then(unhealthy);
     if instance.kills.len() < limits::WORLD_KILLS {
-        instance.kills.push(Kill { at, why: why.clone(), evidence: evidence.clone() });
+        let evidence = evidence.clone();
+        instance.kills.push(Kill { at, why: why.clone(), grace_seconds: seen.count, evidence });
     }
     if let Some(probe) = probe {
         told.push((Some(name.clone()), MomentKind::Unhealthy { probe: probe.to_owned() }));

@@ -144,6 +144,8 @@ pub(in crate::diagnosis) struct Kill {
     pub(in crate::diagnosis) at: Micros,
     /// `Container app failed liveness probe, will be restarted`; `None` where no reason stands.
     pub(in crate::diagnosis) why: Option<String>,
+    /// What the container may take to end by itself, where the order says it.
+    pub(in crate::diagnosis) grace_seconds: Option<u64>,
     pub(in crate::diagnosis) evidence: Evidence,
 }
 

@@ -12,7 +12,7 @@ use crate::fact::PodRef;
 use crate::observation::Observation;
 
 /// What only errors of a pod's start say: without one of these a line is just a line.
-const MARKS: [&str; 29] = [
+const MARKS: [&str; 31] = [
     "failed to \"",
     "failed to \\\"",
     "rpc error: code = ",
@@ -42,6 +42,8 @@ const MARKS: [&str; 29] = [
     "failed to setup network for sandbox",
     "toomanyrequests: ",
     " probe failed: ",
+    ": exec format error",
+    ": exec user process caused: ",
 ];
 
 /// One pass over a line for all marks.

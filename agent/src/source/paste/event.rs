@@ -198,6 +198,8 @@ pub(super) fn of_error(message: &str) -> Option<Failure> {
         "OCI runtime",
         "container_linux.go",
         "runc create failed",
+        "exec format error",
+        "exec user process caused",
     ]) {
         "RunContainerError"
     } else if has(&[
