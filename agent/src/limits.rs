@@ -271,6 +271,10 @@ pub const FRAME_BYTES: usize = BATCH_BYTES + LINE_BYTES + 64 * 1024;
 /// Batch buffers that are kept for reuse: one per waiting feed, one being filled, one being read.
 pub const BATCH_BUFFERS: usize = FEED_QUEUE + 2;
 
+/// Entries of one moment that are remembered so that copies are known: journald stamps what it reads
+/// at once from a stream with one time, 48 KiB at most, which is some 300 lines of a kubelet.
+pub const MOMENT_ENTRIES: usize = 1024;
+
 /// Entries that a reader takes one at a time, each announced, after its predecessor died: all that
 /// can have been in flight then, which is the batch under way and the one behind it.
 pub const SINGLE_STEPS: u32 = 2 * BATCH_ENTRIES;

@@ -74,6 +74,31 @@ fn what_is_flushed_from_memory_to_disk_while_it_is_read_arrives_once() {
 }
 
 #[test]
+fn what_was_flushed_while_nobody_read_goes_on_behind_the_copy_of_the_last_entry() {
+    if !available("what_was_flushed_while_nobody_read_goes_on_behind_the_copy_of_the_last_entry") {
+        return;
+    }
+    let settings = Settings { persistent: true, unflushed: true, ..Settings::default() };
+    let journald = Journald::start(settings);
+    let mut kubelet = journald.stream("kubelet", "kubelet.service");
+    // Short lines, written at once: journald gives many of them one and the same time.
+    (0..600).for_each(|number| kubelet.line(&format!("line {number}")));
+    kubelet.flush();
+    let mut first = Source::start(config(journald.root()), None);
+    first.until("all", |source| source.of(Origin::Kubelet).len() >= 600);
+    let position = first.position.clone();
+    drop(first);
+    let status = journald.inside("journalctl").arg("--flush").status().expect("journalctl runs");
+    assert!(status.success());
+    (600..650).for_each(|number| kubelet.line(&format!("line {number}")));
+    kubelet.flush();
+    let mut second = Source::start(config(journald.root()), position);
+    second.until("the last", |source| source.texts().contains(&"line 649"));
+    assert_exactly(&second.of(Origin::Kubelet), &numbered("line", 600..650));
+    assert!(second.losses.is_empty(), "{:?}", second.losses);
+}
+
+#[test]
 fn a_node_without_any_journal_is_followed_once_journald_begins() {
     if !available("a_node_without_any_journal_is_followed_once_journald_begins") {
         return;

@@ -145,8 +145,7 @@ impl Builder {
         self.has_message
     }
 
-    /// The message so far, for faults that tests inject.
-    #[cfg(feature = "test-faults")]
+    /// The message of the entry under way, as far as it is kept.
     pub(super) fn message_so_far(&self) -> &[u8] {
         self.bytes.get(self.entry_at + ENTRY_BYTES..).unwrap_or_default()
     }

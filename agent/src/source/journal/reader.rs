@@ -3,6 +3,7 @@
 
 mod entry;
 pub(super) mod filter;
+mod moment;
 pub(super) mod place;
 mod talk;
 mod whole;
@@ -17,6 +18,7 @@ use rustix::io::Errno;
 use tokio::time::Instant;
 
 use self::filter::Filter;
+use self::moment::Moment;
 use self::place::Place;
 use self::talk::{Stop, Talk};
 use super::frame::{Builder, Note};
@@ -81,6 +83,7 @@ fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, S
         failures: 0,
         place: None,
         kept: None,
+        moment: Moment::default(),
         standing: false,
         told_damaged: whole::Told::new(),
         seen_until: 0,
@@ -122,6 +125,7 @@ struct Reader<'a> {
     place: Option<Place>,
     /// Of the last entry in the batch, where that matters.
     kept: Option<Place>,
+    moment: Moment,
     /// Whether the journal stands on an entry that was not taken yet.
     standing: bool,
     /// Damaged files that were told.

@@ -79,7 +79,10 @@ impl Reader<'_> {
                 if !self.batch.has_message() && !self.find_message(at, &fields, failure.as_ref())? {
                     return Ok(());
                 }
-                self.batch.keep(at, origin, unit, &fields);
+                let said = (at, &fields, self.batch.message_so_far());
+                if !self.moment.is_copy(said, &mut self.journal)? {
+                    self.batch.keep(at, origin, unit, &fields);
+                }
             }
             Verdict::Untrusted => self.batch.trailer.untrusted += 1,
             // Which unit it was of may be what could not be read.

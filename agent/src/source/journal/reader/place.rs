@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::super::{Config, From, sd};
 use super::talk::Stop;
-use super::{FOLDERS_EVERY, Failure, Reader, UNWATCHED_EVERY, fatal};
+use super::{FOLDERS_EVERY, Failure, Reader, UNWATCHED_EVERY, fatal, moment};
 use crate::limits;
 use crate::source::journal::frame::Note;
 use crate::source::{LossKind, Micros};
@@ -93,7 +93,7 @@ impl Reader<'_> {
             return Ok(self.seek_time(at)?);
         }
         let is_on_entry = self.journal.next()?;
-        if is_on_entry && self.journal.is_at(&text)? {
+        if is_on_entry && self.is_at_entry(&text, cursor)? {
             return Ok(());
         }
         let to = match is_on_entry {
@@ -103,6 +103,27 @@ impl Reader<'_> {
         self.standing = is_on_entry;
         let why = "the journal no longer holds the entry up to which it was read".to_owned();
         Ok(self.lose(LossKind::Vacuumed, (at.min(to), to), why)?)
+    }
+
+    /// Whether the entry of a cursor is here, or its copy in another file. Entries of one moment have
+    /// no order across files, so it may come a little later.
+    fn is_at_entry(&mut self, text: &CString, cursor: &str) -> Result<bool, sd::Error> {
+        for step in 0..limits::MOMENT_ENTRIES {
+            let here = Place::here(&mut self.journal, 0)?.cursor;
+            if self.journal.is_at(text)? || moment::is_copy_of(&here, cursor) {
+                return Ok(true);
+            }
+            let is_over = !moment::is_same_moment(&here, cursor) || !self.journal.next()?;
+            if is_over && step == 0 {
+                return Ok(false);
+            }
+            if is_over {
+                break;
+            }
+        }
+        self.journal.seek_cursor(text)?;
+        self.journal.next()?;
+        Ok(false)
     }
 
     fn seek_time(&mut self, at: Micros) -> Result<(), sd::Error> {
@@ -262,11 +283,8 @@ impl Root {
 
 /// How many entries lie between two cursors of one sequence: `s=<id>;i=<number>;…`.
 fn missed(last: &str, first: &str) -> Option<u64> {
-    let part = |cursor: &str, name: &str| {
-        cursor.split(';').find_map(|part| part.strip_prefix(name).map(str::to_owned))
-    };
-    let number = |cursor| u64::from_str_radix(&part(cursor, "i=")?, 16).ok();
-    if part(last, "s=")? != part(first, "s=")? {
+    let number = |cursor| u64::from_str_radix(moment::part(cursor, "i=")?, 16).ok();
+    if moment::part(last, "s=")? != moment::part(first, "s=")? {
         return None;
     }
     number(first)?.checked_sub(number(last)?.checked_add(1)?)
