@@ -24,6 +24,12 @@ fn every_failure_of_a_recorded_node_arrives_once() {
         let lines = recorded(scenario);
         let expected = failures_of(&lines);
         let mut agent = setup(&folder, &journald, &collector).start();
+        // A disk that is busy with other things may answer late; what is told before says nothing of it.
+        wait::until("the node was looked at", LONG, || {
+            let is_known =
+                |name| collector.received().iter().any(|it| it.attributes.contains_key(name));
+            is_known("podwhy.node.disk.kubelet.free_bytes") && is_known("podwhy.node.cni.ready")
+        });
         let mut kubelet = journald.stream("kubelet", "kubelet.service");
         let mut containerd = journald.stream("containerd", "containerd.service");
         for (unit, line) in &lines {
