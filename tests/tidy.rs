@@ -534,6 +534,18 @@ fn every_limit_has_its_reason() {
 }
 
 #[test]
+fn workspace_chart_and_image_have_one_version() {
+    let line = format!("ersion: {}", env!("CARGO_PKG_VERSION"));
+    let chart = fs::read_to_string(root().join("deploy/helm/podwhy/Chart.yaml")).unwrap();
+    for name in ["v", "appV"] {
+        assert!(
+            chart.lines().any(|it| it == format!("{name}{line}")),
+            "deploy/helm/podwhy/Chart.yaml says {name}{line}, as Cargo.toml does"
+        );
+    }
+}
+
+#[test]
 fn the_chart_gives_the_memory_that_the_limits_come_to() {
     let values = fs::read_to_string(root().join("deploy/helm/podwhy/values.yaml")).unwrap();
     let limits = values.split("\n  limits:\n").nth(1).unwrap_or_default();
