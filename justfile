@@ -58,6 +58,23 @@ lint:
 deny:
     cargo deny --offline check bans licenses sources
 
+# What deploys podwhy: chart, manifests, values of the distributions (needs Go).
+deploy-check:
+    deploy/check
+
+# Write deploy/manifests anew from the chart.
+generate:
+    tests/chart/build
+    PATH="$PWD/target/tools/bin:$PATH" deploy/render
+
+# An image as an OCI archive, from a binary, without Docker.
+image ARCHIVE BINARY:
+    deploy/image/build {{ARCHIVE}} {{BINARY}}
+
+# podwhy on a real node, installed with Helm, as root.
+cluster:
+    tests/run --cluster
+
 # Exactly what CI runs.
 ci:
     .ci/run

@@ -128,7 +128,8 @@ impl Look<'_> {
     fn missing_plugin(&self, network: &Network) -> Option<Fault> {
         let folders: Vec<&PathBuf> =
             self.config.plugin_folders.iter().filter(|folder| folder.is_dir()).collect();
-        if folders.is_empty() && self.is_in_pod {
+        // Not mounted; or made by the kubelet for the mount, where the programs are somewhere else.
+        if self.is_in_pod && folders.iter().all(|folder| is_empty(folder)) {
             return None;
         }
         network.programs().find_map(|program| {
@@ -170,6 +171,10 @@ impl Look<'_> {
             Err(_) => Program::Absent,
         }
     }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 enum Program {

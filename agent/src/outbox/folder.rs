@@ -1,7 +1,8 @@
 //! The state folder: permissions, the reserve for a full disk, a damaged file set aside.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -141,7 +142,9 @@ pub(super) fn reserve(folder: &Path) {
     .take(limits::OUTBOX_RESERVE_BYTES / 8)
     .flatten()
     .collect();
-    if fs::write(&path, noise).is_err() {
+    let mut file = fs::OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600).open(&path);
+    if file.and_then(|mut file| file.write_all(&noise)).is_err() {
         let _not_written = fs::remove_file(&path);
     }
 }

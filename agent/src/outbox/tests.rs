@@ -185,6 +185,7 @@ fn only_the_owner_may_read_the_folder_and_its_files() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&folder::file(&folder)), 0o600);
+    assert_eq!(mode(&folder.join("podwhy.reserve")), 0o600);
 }
 
 #[test]

@@ -153,7 +153,11 @@ impl Incidents {
     fn signs(&mut self, now: Micros, key: &PodKey, moment: &Moment, ground: Ground<'_>) {
         let proven = Proven::by(now, moment);
         let all_started = all_started(key, moment, ground);
-        let host_network = ground.world.spec(key).is_some_and(|spec| spec.host_network);
+        // As long as the kubelet calls the pod network not ready, it starts pods of the host's network only:
+        // the agent itself, for one, and whose a pod is may be known later than its sandbox, or never.
+        let network = ground.world.node.network.as_ref();
+        let is_without = network.is_some_and(|network| !network.on);
+        let host_network = ground.world.spec(key).map_or(is_without, |spec| spec.host_network);
         let is_of_end = matches!(moment.what, MomentKind::PodGone | MomentKind::PodDeleting);
         self.each_of(key, |entry| {
             // A fact may be older than the failure that it would heal.

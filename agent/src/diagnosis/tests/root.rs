@@ -271,6 +271,24 @@ fn m2_the_network_is_fixed_only_when_every_member_passed() {
 }
 
 #[test]
+fn m2_a_sandbox_while_the_kubelet_has_no_network_is_the_hosts_and_proves_nothing() {
+    let mut story = broken();
+    let text = "kubelet.go:3012] \"Container runtime network not ready\" networkReady=\"NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized\"";
+    story.0.kubelet(50_000, 'E', text);
+    // The agent's own, whose specification nobody has told yet.
+    story.sandbox(51_000, "podwhy/podwhy-j5bnk", 77);
+    story.0.tick(59_000);
+    let root = story.only_node();
+    assert_eq!((root.state, root.rung), (State::Open, 0), "{root:#?}");
+    story.network_is_ready(60_000);
+    let (pod, number) = hit().remove(0);
+    story.sandbox(61_000, &pod, number);
+    story.0.tick(62_000);
+    let root = story.only_node();
+    assert_eq!((root.state, root.rung), (State::Recovering, 2), "{root:#?}");
+}
+
+#[test]
 fn m1_a_member_that_fails_on_after_the_fix_goes_on_alone() {
     let mut story = broken();
     story.network_is_ready(60_000);

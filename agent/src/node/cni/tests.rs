@@ -196,6 +196,7 @@ fn in_a_pod_what_is_not_mounted_says_nothing_about_the_node() {
     fs::remove_dir_all(node.folder.path().join("bin")).unwrap();
     assert!(node.look().unwrap().ready, "no plugin folder is mounted");
     fs::create_dir(node.folder.path().join("bin")).unwrap();
+    assert!(node.look().unwrap().ready, "the kubelet makes a folder for its mount");
     for plugin in ALL {
         std::os::unix::fs::symlink("/not/mounted", node.folder.path().join("bin").join(plugin))
             .unwrap();
