@@ -245,6 +245,7 @@ func Test_what_the_configuration_reads_is_mounted_and_nothing_else(t *testing.T)
 		{"config.node.cni.enabled=false", nil, []string{"/etc/cni/net.d", "/opt/cni/bin", "/var/lib/cni/networks"}},
 		{"config.journal.enabled=false", nil, []string{"/run/log/journal"}},
 		{"config.journal.folder=/srv/journal", []string{"/srv/journal"}, []string{"/run/log/journal"}},
+		{"config.journal.more_folders={/srv/other,/var/log/journal.more}", []string{"/srv/other"}, nil},
 		{"config.evidence.cgroups=false", nil, []string{"/sys/fs/cgroup"}},
 		{"config.evidence.volume_names=true", []string{"/var/lib/kubelet/pods"}, nil},
 		{"config.evidence.runtime_socket=/run/crio/crio.sock", []string{"/run/crio"}, nil},

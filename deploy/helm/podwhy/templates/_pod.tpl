@@ -14,6 +14,11 @@
 {{- $paths = append $paths (dict "path" "/run/log/journal" "type" "DirectoryOrCreate") }}
 {{- end }}
 {{- end }}
+{{- if include "podwhy.isOn" $config.journal }}
+{{- range $config.journal.more_folders }}
+{{- $paths = append $paths (dict "path" . "type" "Directory") }}
+{{- end }}
+{{- end }}
 {{- if include "podwhy.isOn" $config.node.cni }}
 {{- $cni := $config.node.cni }}
 {{- $places := concat (default (list $folders.config) $cni.config_folders) (default (list $folders.plugins) $cni.plugin_folders) (list (default "/var/lib/cni/networks" $cni.lease_folder)) }}
