@@ -10,6 +10,7 @@ pub mod door;
 pub mod evidence;
 mod journals;
 mod lanes;
+mod lookout;
 mod opening;
 pub mod replay;
 mod shelf;
@@ -22,11 +23,12 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-pub use self::sources::{files_config, pods_config};
+pub use self::sources::{files_config, pod_logs_config, pods_config};
 use self::{
     core::{Core, Pace},
     delivery::{Delivery, Notices, destinations},
     evidence::Evidence,
+    lookout::Lookout,
     opening::open_outbox,
     sources::{Positions, Sources, follow_pods, sight},
 };
@@ -141,6 +143,7 @@ async fn live(
         asks: asks_in,
         evidence,
         labels: sources.learner(),
+        lookout: sources.lookout(),
     };
     let concludes = until == Until::CaughtUp;
     let (concluded, is_concluded) = oneshot::channel();
@@ -251,6 +254,8 @@ struct Inlets {
     evidence: Evidence,
     /// Who chooses pods by their labels.
     labels: Box<dyn Fn(&Dated) + Send>,
+    /// Who says that a source cannot work.
+    lookout: Lookout,
 }
 
 impl Inlets {
@@ -273,8 +278,11 @@ impl Inlets {
         }
     }
 
-    /// Gives up what hangs.
-    fn maintain(&self, core: &mut Core) {
+    /// Gives up what hangs, and says so.
+    fn maintain(&mut self, core: &mut Core, now: Instant) {
+        for check in self.lookout.look(now) {
+            core.check(check);
+        }
         for dated in self.evidence.maintain() {
             self.fact(core, dated);
         }
@@ -368,7 +376,7 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
         if now >= maintain_at {
             maintain_at = now + limits::MAINTAIN_EVERY;
             tell(core.maintain(now));
-            inlets.maintain(&mut core);
+            inlets.maintain(&mut core, now);
         }
         tell(core.commit(now, Pace::WhenDue));
     }

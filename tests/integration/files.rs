@@ -13,19 +13,19 @@ use crate::main_path::{LONG, SOON, wait_for_pods};
 use crate::wait;
 
 /// A kubelet that writes to a file, and whoever rotates it.
-struct Kubelet {
+pub struct Kubelet {
     path: PathBuf,
     file: File,
     rotations: usize,
 }
 
 impl Kubelet {
-    fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         let path = folder.join("kubelet.log");
         Self { file: open(&path), path, rotations: 0 }
     }
 
-    fn fail(&mut self, number: usize) {
+    pub fn fail(&mut self, number: usize) {
         let now = jiff::Timestamp::now().strftime("%m%d %H:%M:%S.%6f");
         let uid = load::uid(number);
         writeln!(

@@ -28,6 +28,7 @@ mod delivery;
 mod faults;
 mod files;
 mod forgery;
+mod hangs;
 mod journal;
 mod journals;
 mod main_path;

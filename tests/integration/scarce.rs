@@ -61,6 +61,8 @@ fn without_a_file_descriptor_left_it_waits_and_loses_nothing() {
     fail(&mut node, 0..100);
     wait_for_pods(&collector, 0..100, SOON);
 
+    // Whoever looks for the API server holds some until it has found none.
+    wait_for_log(&setup, "the API server is not asked");
     // Not one more: no connection, no new reader, no look at a folder.
     limit_files(&agent, &open_files(&agent).saturating_sub(2).to_string());
     collector.stop();
@@ -156,7 +158,7 @@ fn chmod(path: &Path, mode: &str) {
 }
 
 /// Mounts a FUSE filesystem that nobody ever answers for, and goes on as the program given.
-const NEVER: &str = r#"
+pub const NEVER: &str = r#"
 import ctypes, os, sys
 fd = os.open("/dev/fuse", os.O_RDWR)
 os.set_inheritable(fd, True)

@@ -101,6 +101,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
         asks,
         evidence,
         labels,
+        lookout: super::lookout::Lookout::default(),
     };
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
     let core = spawn(core, inlets, ends)?;

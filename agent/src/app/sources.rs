@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use tokio::sync::mpsc;
 
-use super::{chorus::Chorus, door, journals::Journals};
+use super::{chorus::Chorus, door, journals::Journals, lookout::Lookout};
 use crate::{
     config::{self, Config},
     export,
@@ -67,6 +67,29 @@ impl Sources {
         self.journals.has_some() || self.files.as_ref().is_some_and(file::Handle::has_some)
     }
 
+    /// Who says when one of them cannot work.
+    pub(super) fn lookout(&self) -> Lookout {
+        let mut lookout = Lookout::default();
+        if let Some(journal) = &self.journal {
+            let state = journal.sight();
+            lookout.add("source_journal", move || match state() {
+                journal::State::Unavailable(why) | journal::State::Restarting(why) => Some(why),
+                _ => None,
+            });
+        }
+        let journals = self.journals.sight();
+        lookout.add("source_other_journals", move || {
+            Some(journals().join("; ")).filter(|told| !told.is_empty())
+        });
+        if let Some(files) = &self.files {
+            lookout.add("source_files", files.hang());
+        }
+        if let Some(logs) = &self.logs {
+            lookout.add("source_pod_logs", logs.hang());
+        }
+        lookout
+    }
+
     /// Who wants to know the labels of pods.
     pub(super) fn learner(&self) -> Box<dyn Fn(&Dated) + Send> {
         match &self.logs {
@@ -110,8 +133,13 @@ fn follow_files(
     if followed.logs.is_empty() {
         return Ok(None);
     }
-    let handle = file::spawn(followed, from, chorus.voice(feeds));
-    handle.context("the thread that follows log files cannot be made").map(Some)
+    let voice = chorus.voice(feeds);
+    let number = voice.number();
+    let handle = file::spawn(followed, from, voice);
+    let handle = handle.context("the thread that follows log files cannot be made")?;
+    let hang = handle.hang();
+    chorus.excuse(number, move || hang().is_some());
+    Ok(Some(handle))
 }
 
 /// What of the configuration concerns log files.
@@ -142,20 +170,25 @@ fn follow_pod_logs(
     if !config.pod_logs.enabled {
         return Ok(None);
     }
+    let handle = pod_logs::spawn(pod_logs_config(config), from, feeds.clone());
+    handle.context("the thread that follows the logs of pods cannot be made").map(Some)
+}
+
+/// What of the configuration concerns container logs.
+#[must_use]
+pub fn pod_logs_config(config: &Config) -> pod_logs::Config {
     let evidence = &config.evidence;
     // What may not be read of the dead may not be read of the living.
     let may_read = evidence.last_words != config::LastWords::None;
     let chosen = |list: &[String]| if may_read { list.to_vec() } else { Vec::new() };
-    let followed = pod_logs::Config {
+    pod_logs::Config {
         root: evidence.pod_logs.clone(),
         links: evidence.log_links.clone(),
         follow: chosen(&config.pod_logs.follow),
         follow_labels: chosen(&config.pod_logs.follow_labels),
         denied_namespaces: evidence.denied_namespaces.clone(),
         max_age: config.journal.first_read.max_age,
-    };
-    let handle = pod_logs::spawn(followed, from, feeds.clone());
-    handle.context("the thread that follows the logs of pods cannot be made").map(Some)
+    }
 }
 
 /// Watches the node's pods, where the API server may be asked.

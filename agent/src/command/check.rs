@@ -1,13 +1,13 @@
 //! `podwhy check`: what the agent could read here, one line per requirement, with its fix. Starts
 //! nothing, stores nothing, and needs neither root nor a cluster nor libsystemd to say what is missing.
 
-use std::{borrow::Cow, path::PathBuf, process::ExitCode};
+use std::{borrow::Cow, path::PathBuf, process::ExitCode, sync::mpsc};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{BAD_CONFIGURATION, DONE, FAILED, complain, say};
-use crate::{config, node, source::journal, telemetry};
+use crate::{config, limits, node, source::journal, telemetry};
 
 mod destination;
 mod evidence;
@@ -15,6 +15,7 @@ mod files;
 mod folder;
 mod here;
 mod kind;
+mod pod_logs;
 
 /// What the agent could read here, one line per requirement with its fix.
 ///
@@ -108,7 +109,8 @@ pub(super) fn run(arguments: &Check) -> ExitCode {
 fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(kind::look(&loaded.config));
-    findings.extend(files::look(&loaded.config));
+    findings.extend(in_time("log files", &loaded.config, files::look));
+    findings.extend(in_time("pod logs", &loaded.config, pod_logs::look));
     findings.push(folder::look(&loaded.config.state));
     if loaded.config.journal.enabled {
         let report = journal::probe::probe_all(&loaded.config.journal);
@@ -127,6 +129,28 @@ fn findings(loaded: &config::Loaded) -> Vec<Finding> {
     findings.extend(evidence::look(&loaded.config));
     findings.extend(destination::look(&loaded.config.export, &loaded.environment));
     findings
+}
+
+/// A look that asks file systems: a dead one never answers, and must not hold the others.
+fn in_time(
+    name: &'static str,
+    config: &config::Config,
+    look: fn(&config::Config) -> Vec<Finding>,
+) -> Vec<Finding> {
+    let (tell, told) = mpsc::channel();
+    let config = config.clone();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    // Who no longer waits needs no answer.
+    let made = thread.spawn(move || drop(tell.send(look(&config))));
+    let answer = made.map(|_| told.recv_timeout(limits::FOLLOW_HANGS));
+    answer.ok().and_then(Result::ok).unwrap_or_else(|| {
+        let within = limits::FOLLOW_HANGS.as_secs();
+        vec![Finding::degraded(
+            name,
+            format!("does not answer within {within} s"),
+            "look for a dead filesystem under it (findmnt -t nfs,nfs4,cifs,fuse); the others go on",
+        )]
+    })
 }
 
 fn of_journal(requirement: journal::probe::Requirement) -> Finding {

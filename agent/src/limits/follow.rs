@@ -106,6 +106,15 @@ pub const CATCH_UP_TURN: std::time::Duration = std::time::Duration::from_secs(10
 /// opened on a cold disk.
 pub const SOURCE_SILENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// How long a file system may take to answer one look before it is said that it does not.
+pub const FOLLOW_HANGS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long a source may be unable to work before a record says so: readers start anew in less.
+pub const SOURCE_TROUBLE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the start waits to learn whether any followed file is there.
+pub const FOLLOW_BEGIN: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// How long the end waits for a source of files: one batch is handed on within it, and a file system
 /// that does not answer by then will not.
 pub const FOLLOW_END: std::time::Duration = std::time::Duration::from_secs(3);

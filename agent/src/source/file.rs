@@ -10,7 +10,7 @@ mod tests;
 use std::{
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use super::{
     Feed, Lines as _, Micros, Outlet, Position,
     follow::{
         AnyPath, First, Follow, Id, Lost, LostKind, Saved,
+        pulse::Pulse,
         pump::{Over, Pump},
         thread::Thread,
         wake::{For, Wake},
@@ -142,6 +143,7 @@ type Troubles = Arc<Mutex<Vec<String>>>;
 #[derive(Debug)]
 pub struct Handle {
     troubles: Troubles,
+    pulse: Pulse,
     has_some: bool,
     _thread: Thread,
 }
@@ -162,13 +164,20 @@ fn start(
     stop: OwnedFd,
 ) -> std::io::Result<Handle> {
     let troubles = Troubles::default();
-    let has_some = config.logs.iter().any(|log| config.reads(log) && log.path.exists());
-    let mut files = Files::new(config, from, pump, Arc::clone(&troubles));
+    let pulse = pump.wake.pulse().clone();
+    let known = Arc::clone(&troubles);
+    let (looked, look) = mpsc::sync_channel(1);
     let thread = Thread::spawn("files", stop, move || {
+        pump.wake.pulse().asks(&"the folder of a followed log file".into());
+        let has_some = config.logs.iter().any(|log| config.reads(log) && log.path.exists());
+        // Nobody waits for it any more where that took too long.
+        let _ = looked.send(has_some);
         // Either the agent ends, or nobody listens any more.
-        let _over = files.run();
+        let _over = Files::new(config, from, pump, known).run();
     })?;
-    Ok(Handle { troubles, has_some, _thread: thread })
+    // What does not answer may be there.
+    let has_some = look.recv_timeout(limits::FOLLOW_BEGIN).unwrap_or(true);
+    Ok(Handle { troubles, pulse, has_some, _thread: thread })
 }
 
 impl Handle {
@@ -180,8 +189,17 @@ impl Handle {
 
     /// What cannot be read, for who has no handle.
     pub fn sight(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
-        let troubles = Arc::clone(&self.troubles);
-        move || troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let (troubles, hang) = (Arc::clone(&self.troubles), self.hang());
+        move || {
+            let troubles = troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            troubles.into_iter().chain(hang()).collect()
+        }
+    }
+
+    /// What does not answer, and has stopped all of it.
+    pub fn hang(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let pulse = self.pulse.clone();
+        move || pulse.hangs()
     }
 }
 
@@ -245,7 +263,8 @@ impl Files {
         let max_age = micros(config.max_age);
         let oldest = since.unwrap_or_else(|| now.saturating_sub(max_age));
         let logs = config.logs.iter().take(limits::FOLLOWED_LOGS);
-        let tails = logs.map(|log| Tail::begin(log, &place, oldest, now)).collect();
+        let begin = |log| Tail::begin(log, &place, oldest, now, pump.wake.pulse());
+        let tails = logs.map(begin).collect();
         let at = from.map_or(0, |from| from.at);
         Self { config, pump, tails, troubles, at, caught_up_at: None }
     }
@@ -259,6 +278,7 @@ impl Files {
                 self.choose();
             }
             for tail in self.tails.iter_mut().filter(|tail| tail.is_on) {
+                self.pump.wake.pulse().asks(&tail.shown);
                 tail.look(now);
             }
             let is_full = self.hand_on(now)?;
@@ -283,6 +303,7 @@ impl Files {
     /// Syslog counts only where there is no journal.
     fn choose(&mut self) {
         for tail in &mut self.tails {
+            self.pump.wake.pulse().asks(&tail.shown);
             tail.is_on = self.config.reads(&tail.log);
         }
         let troubles = self.tails.iter().filter_map(|tail| tail.follow.trouble());
@@ -307,7 +328,8 @@ impl Files {
         };
         let mut is_far = false;
         while !batch.is_full() && !is_far {
-            for tail in self.tails.iter_mut().filter(|tail| tail.is_on) {
+            for tail in self.tails.iter_mut().filter(|tail| tail.is_on && tail.next.is_empty()) {
+                self.pump.wake.pulse().asks(&tail.shown);
                 tail.decode();
             }
             let ready = self.tails.iter_mut().filter(|tail| tail.is_on);
@@ -385,8 +407,9 @@ impl Files {
 }
 
 impl Tail {
-    fn begin(log: &LogFile, place: &Place, oldest: Micros, now: Micros) -> Self {
+    fn begin(log: &LogFile, place: &Place, oldest: Micros, now: Micros, pulse: &Pulse) -> Self {
         let shown: Arc<str> = log.path.display().to_string().into();
+        pulse.asks(&shown);
         let known = place.logs.iter().find(|(path, _)| **path == *shown).map(|(_, place)| place);
         let path = Box::new(AnyPath::new(log.path.clone()));
         let saved = known.map(|place| &place.saved);

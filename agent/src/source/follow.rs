@@ -9,6 +9,7 @@
 mod growing;
 mod mark;
 mod place;
+pub(crate) mod pulse;
 pub(crate) mod pump;
 mod survey;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod choice;
 mod place;
+pub mod probe;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use super::{
     Feed, Line, Lines, Micros, Outlet, Position,
     follow::{
         First,
+        pulse::Pulse,
         pump::{Over, Pump},
         thread::Thread,
         wake::{Wake, Woken},
@@ -64,6 +66,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Handle {
     trouble: Arc<Mutex<Option<String>>>,
+    pulse: Pulse,
     choice: Choice,
     _thread: Thread,
 }
@@ -77,19 +80,27 @@ pub fn spawn(config: Config, from: Option<Position>, feed: impl Outlet) -> std::
     let trouble = Arc::default();
     let pump = Pump::new(Wake::new(stopped), Box::new(feed));
     let choice = Choice::new(&config.follow, &config.follow_labels, &config.denied_namespaces);
+    let pulse = pump.wake.pulse().clone();
     let mut logs = PodLogs::new(config, from.as_ref(), pump, choice.clone(), Arc::clone(&trouble));
     let thread = Thread::spawn("pod_logs", stop, move || {
         // Either the agent ends, or nobody listens any more.
         let _over = logs.run();
     })?;
-    Ok(Handle { trouble, choice, _thread: thread })
+    Ok(Handle { trouble, pulse, choice, _thread: thread })
 }
 
 impl Handle {
     /// What cannot be read, for who has no handle.
     pub fn sight(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
-        let trouble = Arc::clone(&self.trouble);
-        move || trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let (trouble, hang) = (Arc::clone(&self.trouble), self.hang());
+        let known = move || trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        move || hang().or_else(&known)
+    }
+
+    /// What does not answer, and has stopped all of it.
+    pub fn hang(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let pulse = self.pulse.clone();
+        move || pulse.hangs()
     }
 
     /// Who tells the source of pods' labels.
@@ -157,10 +168,12 @@ impl PodLogs {
     }
 
     fn run(&mut self) -> Result<(), Over> {
+        let root: Arc<str> = self.config.root.display().to_string().into();
         let mut woken = Woken::default();
         let mut has_told = false;
         loop {
             let now = Instant::now();
+            self.pump.wake.pulse().asks(&root);
             let news = self.tree.look(&mut self.pump.wake, &woken, now);
             let version = Some(self.choice.version());
             if !news.is_empty() || self.chosen_at != version {
@@ -241,9 +254,12 @@ impl PodLogs {
             if state.is_some() && !place.is_there() {
                 continue;
             }
+            let shown: Arc<str> =
+                format!("{}/{}/{}.log", key.pod, key.container, key.attempt).into();
+            self.pump.wake.pulse().asks(&shown);
             let is_new = self.goes_on || self.follows_before(key);
             let first = if is_new { First::ALL } else { self.first() };
-            self.tails.insert(key.clone(), Tail::begin(place, state, first));
+            self.tails.insert(key.clone(), Tail::begin(place, shown, state, first));
         }
         for (key, tail) in &mut self.tails {
             tail.is_ending = !chosen.contains(key);
@@ -283,6 +299,7 @@ impl PodLogs {
         let (mut has_more, mut is_moved) = (false, false);
         let mut over: Vec<Key> = Vec::new();
         for (key, tail) in &mut self.tails {
+            self.pump.wake.pulse().asks(&tail.shown);
             tail.follow.look(now);
             let mut lines = 0;
             while lines < limits::POD_LINES_PER_LOOK
@@ -298,8 +315,7 @@ impl PodLogs {
             is_moved |= std::mem::take(&mut tail.is_moved);
             self.at = self.at.max(tail.at());
             for lost in tail.follow.take_lost() {
-                let shown = format!("{}/{}/{}.log", key.pod, key.container, key.attempt);
-                self.pump.lost(&shown, lost, tail.at(), wall);
+                self.pump.lost(&tail.shown, lost, tail.at(), wall);
             }
             if tail.is_ending && lines == 0 {
                 tail.end(now, &mut |trouble| found.push((key.clone(), trouble)));

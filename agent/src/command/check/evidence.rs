@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{Finding, Status};
+use super::{Finding, Status, in_time};
 use crate::{app, config, limits, node};
 
 /// A check is not a watch: nobody waits longer for it.
@@ -11,12 +11,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn look(config: &config::Config) -> Vec<Finding> {
     let evidence = &config.evidence;
-    let mut findings = vec![pod_logs(evidence)];
+    let mut findings = in_time("last words", config, |it| vec![pod_logs(&it.evidence)]);
     if evidence.cgroups {
         findings.push(cgroups(&evidence.cgroup_root));
     }
     if evidence.volume_names {
-        findings.push(readable("volume names", &evidence.kubelet_pods, "evidence.kubelet_pods"));
+        findings.extend(in_time("volume names", config, |it| {
+            let folder = &it.evidence.kubelet_pods;
+            vec![readable("volume names", folder, "evidence.kubelet_pods")]
+        }));
     }
     if let Some(socket) = &evidence.runtime_socket {
         findings.push(runtime(socket));

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use super::pulse::Pulse;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What woke us.
@@ -23,6 +24,7 @@ pub(crate) struct Woken {
 #[derive(Debug)]
 pub(crate) struct Wake {
     stopped: OwnedFd,
+    pulse: Pulse,
     #[cfg(target_os = "linux")]
     notices: Option<OwnedFd>,
     refused: Option<String>,
@@ -40,16 +42,17 @@ pub(crate) enum For {
 impl Wake {
     /// `stopped` is readable or closed once the agent ends.
     pub(crate) fn new(stopped: OwnedFd) -> Self {
+        let pulse = Pulse::default();
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::inotify::{CreateFlags, init};
             match init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
-                Ok(notices) => Self { stopped, notices: Some(notices), refused: None },
-                Err(error) => Self { stopped, notices: None, refused: Some(refusal(error)) },
+                Ok(notices) => Self { stopped, pulse, notices: Some(notices), refused: None },
+                Err(error) => Self { stopped, pulse, notices: None, refused: Some(refusal(error)) },
             }
         }
         #[cfg(not(target_os = "linux"))]
-        Self { stopped, refused: Some("this system has no inotify".to_owned()) }
+        Self { stopped, pulse, refused: Some("this system has no inotify".to_owned()) }
     }
 
     /// Without the kernel's help: looks by the clock.
@@ -97,6 +100,11 @@ impl Wake {
         Err(self.refused.clone().unwrap_or_default())
     }
 
+    /// What the thread asks a file system, for who wants to know whether it comes back.
+    pub(crate) const fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
     /// Ends a watch. One whose file is gone has ended by itself.
     pub(crate) fn unwatch(&self, watch: i32) {
         #[cfg(target_os = "linux")]
@@ -133,6 +141,7 @@ impl Wake {
 
     fn poll(&self, most: std::time::Duration, hears: bool) -> Woken {
         let limit = Timespec::try_from(most).ok();
+        let asked = self.pulse.rests();
         let notices = if hears { self.notices() } else { None };
         let is_over = match notices {
             None => {
@@ -150,6 +159,7 @@ impl Wake {
                 !stop.revents().is_empty()
             }
         };
+        self.pulse.goes_on(asked);
         Woken { is_over, ..Woken::default() }
     }
 

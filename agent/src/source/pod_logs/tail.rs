@@ -1,7 +1,7 @@
 //! The whole log of one attempt of a chosen container: pieces joined, and of its lines those that
 //! tell of trouble. Owns what is not told twice. Keeps nothing else of what an application says.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use podwhy_parser::cri_log::Stream;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ use crate::{
 /// One log that is followed.
 #[derive(Debug)]
 pub(super) struct Tail {
+    /// Which log, in words.
+    pub(super) shown: Arc<str>,
     pub(super) follow: Follow,
     state: State,
     /// Texts that were told lately, without their figures.
@@ -53,10 +55,16 @@ pub(super) struct Trouble {
 }
 
 impl Tail {
-    pub(super) fn begin(place: PodPlace, state: Option<State>, first: First) -> Self {
+    pub(super) fn begin(
+        place: PodPlace,
+        shown: Arc<str>,
+        state: Option<State>,
+        first: First,
+    ) -> Self {
         let saved = state.as_ref().map(|state| &state.saved);
         let follow = Follow::begin(Box::new(place), limits::POD_LINE_BYTES, saved, first);
         Self {
+            shown,
             follow,
             state: state.unwrap_or_default(),
             told: VecDeque::new(),
