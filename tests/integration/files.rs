@@ -56,7 +56,7 @@ impl Kubelet {
         self.path.with_file_name(format!("kubelet.log.20310317-{:06}", self.rotations))
     }
 
-    fn rename(&mut self) -> PathBuf {
+    pub fn rename(&mut self) -> PathBuf {
         let rotated = self.rotated();
         fs::rename(&self.path, &rotated).unwrap();
         self.file = open(&self.path);

@@ -7,9 +7,11 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::agent::Agent;
+use tokio::time::Instant;
+
+use crate::agent::{Agent, Setup};
 use crate::collector::Collector;
 use crate::files::Kubelet;
 use crate::load::{self, Node};
@@ -84,6 +86,34 @@ fn abort(agent: &Agent, mount: &Path, folder: &Path) {
     assert!(status.success());
 }
 
+/// An agent that sees a file system which never answers, and follows links that do not lead there yet.
+fn begin(setup: &mut Setup, folder: &Path) -> Agent {
+    let place = |name: &str| folder.join(name);
+    let (hung, logs, pods) = (place("hung"), place("logs"), place("pods"));
+    fs::create_dir(&hung).unwrap();
+    for name in ["real-logs", "real-pods"] {
+        fs::create_dir(place(name)).unwrap();
+    }
+    let pod = place("real-pods").join(format!("shop_web-0_{}/app", load::uid(0)));
+    fs::create_dir_all(&pod).unwrap();
+    fs::write(pod.join("0.log"), "").unwrap();
+    lead(&logs, &place("real-logs"));
+    lead(&pods, &place("real-pods"));
+    fs::write(place("never.py"), NEVER).unwrap();
+    setup.more = format!(
+        "files: {{ paths: [\"{}/kubelet.log=kubelet\"] }}\n\
+         evidence: {{ pod_logs: {} }}\n\
+         kubernetes: {{ enabled: false }}\n",
+        logs.display(),
+        pods.display()
+    );
+    setup.start_after(&format!(
+        "exec python3 {} {} \"$0\" \"$@\"",
+        place("never.py").display(),
+        hung.display()
+    ))
+}
+
 #[test]
 fn a_source_that_hangs_while_it_is_read_is_said_in_time_and_said_again_when_it_is_over() {
     let test =
@@ -96,29 +126,8 @@ fn a_source_that_hangs_while_it_is_read_is_said_in_time_and_said_again_when_it_i
     }
     let place = |name: &str| folder.path().join(name);
     let (hung, logs, pods) = (place("hung"), place("logs"), place("pods"));
-    fs::create_dir(&hung).unwrap();
-    for name in ["real-logs", "real-pods"] {
-        fs::create_dir(place(name)).unwrap();
-    }
-    let pod = place("real-pods").join(format!("shop_web-0_{}/app", load::uid(0)));
-    fs::create_dir_all(&pod).unwrap();
-    fs::write(pod.join("0.log"), "").unwrap();
-    lead(&logs, &place("real-logs"));
-    lead(&pods, &place("real-pods"));
-    fs::write(place("never.py"), NEVER).unwrap();
     let mut setup = setup(&folder, &journald, &collector);
-    setup.more = format!(
-        "files: {{ paths: [\"{}/kubelet.log=kubelet\"] }}\n\
-         evidence: {{ pod_logs: {} }}\n\
-         kubernetes: {{ enabled: false }}\n",
-        logs.display(),
-        pods.display()
-    );
-    let mut agent = setup.start_after(&format!(
-        "exec python3 {} {} \"$0\" \"$@\"",
-        place("never.py").display(),
-        hung.display()
-    ));
+    let mut agent = begin(&mut setup, folder.path());
     let (mut kubelet, mut node) = (Kubelet::new(&place("real-logs")), Node::new(&journald));
     (0..20).for_each(|number| kubelet.fail(number));
     (20..40).for_each(|number| node.fail(number));

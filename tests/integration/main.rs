@@ -19,6 +19,7 @@ mod soak;
 mod wait;
 
 // The stories.
+mod all_sources;
 #[cfg(feature = "test-backends")]
 mod backends;
 mod bundle;
@@ -27,6 +28,7 @@ mod commands;
 mod delivery;
 mod faults;
 mod files;
+mod flood;
 mod forgery;
 mod hangs;
 mod journal;

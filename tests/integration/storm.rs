@@ -18,7 +18,7 @@ use crate::soak;
 use crate::wait;
 
 /// Memory that is the agent's own, its reader's with it: without what the kernel can take back.
-fn memory(agent: &Agent) -> usize {
+pub fn memory(agent: &Agent) -> usize {
     let of = |pid: u32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
@@ -29,24 +29,24 @@ fn memory(agent: &Agent) -> usize {
 }
 
 /// Memory with nothing to do, and the most that was seen since.
-struct Watched<'a> {
+pub struct Watched<'a> {
     agent: &'a Agent,
     idle: usize,
     most: usize,
 }
 
 impl<'a> Watched<'a> {
-    fn begin(agent: &'a Agent, collector: &Collector) -> Self {
+    pub fn begin(agent: &'a Agent, collector: &Collector) -> Self {
         wait::until("the agent has begun", SOON, || collector.mentions("podwhy.node_check"));
         let idle = memory(agent);
         Self { agent, idle, most: idle }
     }
 
-    fn look(&mut self) {
+    pub fn look(&mut self) {
         self.most = self.most.max(memory(self.agent));
     }
 
-    fn is_bounded(&self, what: &str) {
+    pub fn is_bounded(&self, what: &str) {
         let (grown, bound) = (self.most - self.idle, limits::MEMORY_HELD_BYTES);
         println!(
             "{what}: {} KiB idle, {} KiB more at most, bound {} KiB",

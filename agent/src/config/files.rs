@@ -15,12 +15,14 @@ pub struct Files {
     pub paths: Vec<String>,
 }
 
-/// RKE2's kubelet and containerd, k3s' containerd, Talos' kubelet, and syslog where there is no journal
-/// (log-grammar 4.3).
-const PATHS: [&str; 6] = [
+/// RKE2's kubelet and containerd, k3s' containerd, k3s itself where OpenRC starts it, Talos' kubelet, and
+/// syslog where there is no journal (log-grammar 4.3).
+const PATHS: [&str; 8] = [
     "/var/lib/rancher/rke2/agent/logs/kubelet.log=kubelet",
     "/var/lib/rancher/rke2/agent/containerd/containerd.log=containerd",
     "/var/lib/rancher/k3s/agent/containerd/containerd.log=containerd",
+    "/var/log/k3s.log=kubelet",
+    "/var/log/k3s-agent.log=kubelet",
     "/var/log/kubelet.log=kubelet",
     "/var/log/syslog=syslog",
     "/var/log/messages=syslog",

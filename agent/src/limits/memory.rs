@@ -14,8 +14,9 @@ const MIB: usize = 1024 * KIB;
 #[expect(clippy::cast_possible_truncation, reason = "a few MiB")]
 /// What the agent may hold beside what it needs with nothing to do.
 pub const MEMORY_HELD_BYTES: usize = {
-    let sources = BATCH_BUFFERS * FRAME_BYTES + JOIN_TOTAL_BYTES;
-    // Readers of namespaces: a process each, with one batch on the way and one being read.
+    // Journals and files each join their own lines.
+    let sources = BATCH_BUFFERS * FRAME_BYTES + (2 + OTHER_JOURNALS) * JOIN_TOTAL_BYTES;
+    // Readers of further journals: a process each, with one batch on the way and one being read.
     let others = OTHER_JOURNALS * (4 * MIB + 2 * FRAME_BYTES);
     let outbox = OUTBOX_CACHE_BYTES + (OUTBOX_MEMORY_BYTES + OUTBOX_SPAN_MEMORY_BYTES) as usize;
     // Encoded, compressed, and the records that it is made of.

@@ -81,7 +81,9 @@ const KINDS: &[Kind] = &[
         name: "k3s",
         kubelet: Log::Journal("k3s.service, k3s-agent.service"),
         runtime: Log::File("/var/lib/rancher/k3s/agent/containerd/containerd.log"),
-        note: None,
+        note: Some(
+            "where OpenRC starts it, it writes to /var/log/k3s.log or k3s-agent.log, which is followed, too",
+        ),
         marks: &[At("var/lib/rancher/k3s/agent"), At("etc/rancher/k3s")],
     },
     Kind {
@@ -291,6 +293,26 @@ mod tests {
         let told: Vec<_> = TREES.iter().map(|(name, _)| *name).collect();
         let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         assert_eq!(told, known, "each kind has its tree, in the order of KINDS");
+    }
+
+    #[test]
+    fn what_each_kind_writes_to_is_read_by_default() {
+        let config = crate::config::Config::default();
+        let files: Vec<&str> =
+            config.files.paths.iter().filter_map(|it| Some(it.rsplit_once('=')?.0)).collect();
+        for kind in KINDS {
+            for log in [kind.kubelet, kind.runtime] {
+                match log {
+                    Log::Journal(units) => {
+                        for unit in units.split(", ") {
+                            assert!(config.journal.units.iter().any(|it| it == unit), "{unit}");
+                        }
+                    }
+                    Log::File(path) => assert!(files.contains(&path), "{path}"),
+                    Log::Nowhere(_) => assert!(kind.note.is_some(), "{} says why", kind.name),
+                }
+            }
+        }
     }
 
     #[test]

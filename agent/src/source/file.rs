@@ -254,7 +254,7 @@ impl Files {
             (Some(Ok(place)), _) => (place, None),
             (Some(Err(_)), Some(from)) => {
                 let why = "where the log files stood cannot be read any more".to_owned();
-                let lost = Lost { kind: LostKind::Unreadable, lines: None, why };
+                let lost = Lost { kind: LostKind::Unreadable, lines: None, bytes: 0, why };
                 pump.lost("files", lost, from.at, now);
                 (Place::default(), Some(from.at))
             }

@@ -69,6 +69,8 @@ pub(crate) struct Lost {
     pub(crate) kind: LostKind,
     /// Lines, where they can be counted.
     pub(crate) lines: Option<u64>,
+    /// Bytes at least.
+    pub(crate) bytes: u64,
     pub(crate) why: String,
 }
 
@@ -240,7 +242,7 @@ impl Follow {
         if bytes > 0 {
             let most = self.line_bytes;
             let why = format!("{bytes} bytes of a line behind its first {most} were passed over");
-            self.lost.push(Lost { kind: LostKind::TooLong, lines: Some(1), why });
+            self.lost.push(Lost { kind: LostKind::TooLong, lines: Some(1), bytes, why });
         }
     }
 
@@ -256,7 +258,8 @@ impl Follow {
             } else if !file.is_closing {
                 file.is_closing = true;
                 let why = format!("a file that was rotated away from {shown}: {error}");
-                self.lost.push(Lost { kind: LostKind::Unreadable, lines: None, why });
+                let bytes = 0;
+                self.lost.push(Lost { kind: LostKind::Unreadable, lines: None, bytes, why });
             }
         }
     }
@@ -279,7 +282,7 @@ impl Follow {
                 let why = format!(
                     "{shown} was emptied, and there is no copy: what was written just before is lost"
                 );
-                self.lost.push(Lost { kind: LostKind::Rotated, lines: None, why });
+                self.lost.push(Lost { kind: LostKind::Rotated, lines: None, bytes: 0, why });
                 self.open.insert(index, rest);
             }
         }
@@ -297,7 +300,7 @@ impl Follow {
         let since = self.open.back().map_or(self.modified, |it| it.modified);
         let between = survey.unread(&*self.place, current.id, &self.open, &self.done, since);
         if between.may_lack {
-            self.rotated_away();
+            self.rotated_away(0);
         }
         self.open.extend(between.files);
         let back = self.open.iter().position(|it| it.id == current.id && !it.is_packed());
@@ -331,10 +334,12 @@ impl Follow {
         Ok(file)
     }
 
-    fn rotated_away(&mut self) {
+    /// So many bytes at least; 0 where that cannot be told.
+    fn rotated_away(&mut self, bytes: u64) {
         let shown = self.place.shown();
-        let why = format!("files of {shown} may have been rotated away before they were read");
-        self.lost.push(Lost { kind: LostKind::Rotated, lines: None, why });
+        let may = if bytes > 0 { "were" } else { "may have been" };
+        let why = format!("files of {shown} {may} rotated away before they were read");
+        self.lost.push(Lost { kind: LostKind::Rotated, lines: None, bytes, why });
     }
 
     /// Not more files than this are held, however fast they are made.
@@ -343,7 +348,7 @@ impl Follow {
             let Some(file) = self.open.pop_front() else { return };
             self.ready = None;
             if !(file.is_at_end && file.is_spent()) {
-                self.rotated_away();
+                self.rotated_away(file.size());
             }
             self.note_done(file.mark());
         }
@@ -429,7 +434,7 @@ impl Follow {
         let current = self.place.current().and_then(Growing::plain);
         let again = survey.restore(&*self.place, current.as_ref().ok(), saved);
         if again.may_lack {
-            self.rotated_away();
+            self.rotated_away(0);
         }
         self.open = again.files.into();
         for mark in again.lost {

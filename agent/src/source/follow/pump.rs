@@ -30,6 +30,7 @@ pub(crate) struct Pump {
 #[derive(Debug, Default)]
 struct Pending {
     lines: Option<u64>,
+    bytes: u64,
     from: Micros,
     to: Micros,
     why: String,
@@ -65,10 +66,12 @@ impl Pump {
         }
         let pending = self.losses.entry((lost.kind, log.to_owned())).or_default();
         if !std::mem::replace(&mut pending.is_untold, true) {
-            (pending.lines, pending.from, pending.to) = (Some(0), from, to);
+            (pending.lines, pending.bytes) = (Some(0), 0);
+            (pending.from, pending.to) = (from, to);
             pending.why = lost.why;
         }
         pending.lines = pending.lines.zip(lost.lines).map(|(one, more)| one + more);
+        pending.bytes += lost.bytes;
         pending.from = pending.from.min(from);
         pending.to = pending.to.max(to);
     }
@@ -93,7 +96,10 @@ impl Pump {
                     from: Some(pending.from).filter(|from| *from > 0),
                     to: Some(pending.to),
                     destination: None,
-                    why: pending.why.clone(),
+                    why: match pending.bytes {
+                        0 => pending.why.clone(),
+                        bytes => format!("{} ({bytes} bytes at least)", pending.why),
+                    },
                 });
             }
         }

@@ -10,17 +10,25 @@ use crate::source::{Line, Lines, Micros};
 
 /// Buffers that wait for their next batch.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct Pool {
+    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
+    most: usize,
+}
 
 impl Pool {
+    /// Keeps so many at most.
+    pub(super) fn new(most: usize) -> Self {
+        Self { buffers: Arc::default(), most }
+    }
+
     /// A used buffer, else an empty one.
     pub(super) fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     fn give(&self, buffer: Vec<u8>) {
-        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffers.len() < limits::BATCH_BUFFERS && buffer.capacity() <= 2 * limits::BATCH_BYTES {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.len() < self.most && buffer.capacity() <= 2 * limits::BATCH_BYTES {
             buffers.push(buffer);
         }
     }

@@ -88,6 +88,20 @@ impl Pending {
     }
 }
 
+/// Something could not be read in this time.
+pub(super) fn corrupt(from: Micros, to: Micros, why: String) -> Loss {
+    Loss {
+        kind: LossKind::Corrupt,
+        component: "journal".to_owned(),
+        unit: None,
+        lines: None,
+        from: Some(from),
+        to: Some(to),
+        destination: None,
+        why,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

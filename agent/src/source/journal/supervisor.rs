@@ -15,11 +15,11 @@ use tokio::time::Instant;
 
 use super::frame::{self, Assembler, Frame, Note};
 use super::lines::{Batch, Pool};
-use super::losses::Losses;
+use super::losses::{Losses, corrupt};
 use super::probe::{self, Status};
-use super::{Config, Counters, From, Request, SOURCE, State, others, reader};
+use super::{Config, Counters, From, Request, State, others, reader};
 use crate::limits;
-use crate::source::{Feed, Loss, LossKind, Micros, Outlet, Position, Refusal};
+use crate::source::{Feed, Micros, Outlet, Position, Refusal};
 
 /// How long an ended child may take to be gone.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(2);
@@ -88,7 +88,10 @@ impl Supervisor {
         state: Arc<Mutex<State>>,
     ) -> Self {
         let units = config.units.clone().into();
-        let (pool, losses, fate) = (Pool::default(), Losses::new(), Fate::default());
+        // The memory for more journals is that of their batches alone.
+        let is_other = others::folder_of(&config.source).is_some();
+        let pool = Pool::new(if is_other { 0 } else { limits::BATCH_BUFFERS });
+        let (losses, fate) = (Losses::new(), Fate::default());
         let from = From::Start;
         Self { config, units, feed, stopped, counters, state, pool, losses, position, from, fate }
     }
@@ -484,17 +487,4 @@ enum Silence {
     Hung(Duration),
     Broken(String),
     Fatal(String),
-}
-
-fn corrupt(from: Micros, to: Micros, why: String) -> Loss {
-    Loss {
-        kind: LossKind::Corrupt,
-        component: SOURCE.to_owned(),
-        unit: None,
-        lines: None,
-        from: Some(from),
-        to: Some(to),
-        destination: None,
-        why,
-    }
 }
