@@ -131,8 +131,10 @@ impl Journald {
 
     fn spawn(root: &Path, settings: Settings) -> Child {
         let kind = if settings.persistent { "persistent" } else { "volatile" };
+        // What the machine's own kernel says belongs to no test.
         let mut text = format!(
-            "[Journal]\nStorage={kind}\nRateLimitBurst={}\nForwardToSyslog=no\nAudit=no\n",
+            "[Journal]\nStorage={kind}\nRateLimitBurst={}\nForwardToSyslog=no\nAudit=no\n\
+             ReadKMsg=no\n",
             settings.burst
         );
         if settings.burst == 0 {
