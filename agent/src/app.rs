@@ -11,6 +11,7 @@ pub mod evidence;
 mod journals;
 mod lanes;
 mod lookout;
+mod metrics;
 mod opening;
 pub mod replay;
 mod shelf;
@@ -33,6 +34,7 @@ use self::{
     sources::{Positions, Sources, follow_pods, sight},
 };
 use crate::{
+    admin,
     catalogue::Catalogue,
     config::{self, Config},
     diagnosis::{self, Check, CheckStatus},
@@ -133,6 +135,7 @@ async fn live(
     let (asks, asks_in) = mpsc::channel(limits::DOOR_CONNECTIONS);
     let (facts, facts_in) = mpsc::channel(limits::FACTS);
     let (over, is_over) = oneshot::channel();
+    let (scrapes, scrapes_in) = mpsc::channel(limits::SCRAPES);
     let evidence = Evidence::start(&config.evidence, &facts);
     let inlets = Inlets {
         feeds: feeds_in,
@@ -141,6 +144,7 @@ async fn live(
         requests: requests_in,
         facts: facts_in,
         asks: asks_in,
+        scrapes: scrapes_in,
         evidence,
         labels: sources.learner(),
         lookout: sources.lookout(),
@@ -154,7 +158,8 @@ async fn live(
         .context("the thread that looks at the node cannot be made")?;
 
     let pods = follow_pods(config, &identity.node, facts);
-    let door = door::open(&config.state.folder, asks, sight(&sources, pods.as_ref()));
+    let blind = sight(&sources, pods.as_ref());
+    let door = door::open(&config.state.folder, asks, Arc::clone(&blind));
     if let Err(error) = &door {
         tracing::warn!(%error, folder = %config.state.folder.display(), "podwhy why will not find this agent: its socket cannot be made");
     }
@@ -162,6 +167,8 @@ async fn live(
     let (drain, draining) = watch::channel(None);
     let mut delivery = Delivery::begin(destinations, &identity, &requests, &notices, &draining);
     drop(requests);
+    let asked = (scrapes, (&sources, blind), delivery.stats(), &*identity.node);
+    let admin = metrics::open(&config.http, concludes, asked).await;
 
     let mut fault = None;
     tokio::select! {
@@ -177,7 +184,7 @@ async fn live(
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
     // moment more would have saved, and all of it within one deadline.
     let deadline = Instant::now() + until.drain();
-    drop(door);
+    drop((admin, door));
     drop(checker);
     drop(pods);
     drop(sources);
@@ -250,6 +257,7 @@ struct Inlets {
     requests: mpsc::Receiver<Request>,
     facts: mpsc::Receiver<Dated>,
     asks: mpsc::Receiver<door::Ask>,
+    scrapes: mpsc::Receiver<admin::Ask>,
     /// Whom the engine's questions go to.
     evidence: Evidence,
     /// Who chooses pods by their labels.
@@ -363,6 +371,10 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
             Some(ask) = inlets.asks.recv() => {
                 // Who no longer waits asks again.
                 let _ = ask.send(core.knowledge());
+            }
+            Some(ask) = inlets.scrapes.recv() => {
+                // Prometheus asks again.
+                drop(ask.send(core.scrape()));
             }
             Some(view) = inlets.views.recv() => {
                 core.node(view);

@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod export;
 mod files;
+mod http;
 mod overlay;
 mod recovery;
 mod section;
@@ -19,6 +20,7 @@ pub use error::Error;
 pub use evidence::{Evidence, Kubernetes, LastWords};
 pub use export::{Compression, Export, Protocol, Traces};
 pub use files::{Files, PodLogs};
+pub use http::Http;
 pub use recovery::Recovery;
 pub use section::{Catchup, Diagnosis, FirstRead, Journal, Repeats, State};
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub kubernetes: Kubernetes,
     /// Where records go.
     pub export: Export,
+    /// The agent's door for metrics and health.
+    pub http: Http,
     /// The agent's own log.
     pub log: telemetry::Config,
 }
@@ -166,6 +170,7 @@ fn validate(config: &Config) -> Result<(), (&'static str, String)> {
     config.node.validate()?;
     config.evidence.validate()?;
     config.kubernetes.validate()?;
+    config.http.validate()?;
     config.export.validate()
 }
 

@@ -343,6 +343,7 @@ impl Diagnosis {
                 self.network_down_at = Some(attempt.received);
             }
             self.counters.failures += 1;
+            out.attempts.push((attempt.failure.step.clone(), attempt.failure.reason.clone()));
             let uid = attempt.uid(&self.settings.node);
             let told = out.records.len();
             let ground = ground!(self);

@@ -11,6 +11,7 @@ pub mod export;
 pub mod limits;
 pub mod node;
 
+pub mod admin;
 pub mod app;
 pub mod catalogue;
 pub mod command;

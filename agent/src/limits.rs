@@ -3,9 +3,10 @@
 mod delivery;
 mod engine;
 mod follow;
+mod http;
 mod memory;
 
-pub use self::{delivery::*, engine::*, follow::*, memory::*};
+pub use self::{delivery::*, engine::*, follow::*, http::*, memory::*};
 
 /// Feeds waiting for the core thread. Few, because each journal batch may hold `BATCH_BYTES`:
 /// full means that the readers stop reading.

@@ -338,9 +338,9 @@ func Test_o26_each_object_appears_exactly_when_it_is_switched_on(t *testing.T) {
 		"quota.enabled=true":                                                    {"ResourceQuota"},
 		"networkPolicy.enabled=true":                                            {"NetworkPolicy"},
 		"openshift.securityContextConstraints.create=true":                      {"SecurityContextConstraints"},
-		"http.enabled=true":                                                     {},
-		"http.enabled=true,podMonitor.enabled=true":                             {"PodMonitor"},
-		"http.enabled=true,serviceMonitor.enabled=true":                         {"Service", "ServiceMonitor"},
+		"http.enabled=false":                                                    {},
+		"podMonitor.enabled=true":                                               {"PodMonitor"},
+		"serviceMonitor.enabled=true":                                           {"Service", "ServiceMonitor"},
 		"prometheusRule.enabled=true,prometheusRule.additionalGroups[0].name=a": {"PrometheusRule"},
 	} {
 		var more []string

@@ -64,6 +64,7 @@ impl Setup {
              config_folders: [{folder}/cni/net.d]\n    plugin_folders: [{folder}/cni/bin]\n  \
              disk: {{ kubelet: [{folder}], runtime: [{folder}] }}\n\
              export: {{ endpoint: \"{}\", start_jitter: 0s }}\n\
+             http: {{ listen: '127.0.0.1:0' }}\n\
              log: {{ level: debug, format: text }}\n{}",
             self.node, self.endpoint, self.more
         )

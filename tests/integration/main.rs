@@ -34,6 +34,7 @@ mod hangs;
 mod journal;
 mod journals;
 mod main_path;
+mod metrics;
 mod order;
 mod outage;
 mod recordings;

@@ -1,6 +1,7 @@
 //! The core: join, parser, diagnosis and outbox on one thread, one transaction at a time. Everything
 //! that was concluded, how far each source was read and what is still open become durable together.
 
+mod scrape;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
+    admin::figures::Figures,
     catalogue::Catalogue,
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
     export::{Pending, Request, encode, spans::Spans},
@@ -66,6 +68,7 @@ pub struct Core {
     /// Whom a loss of our own making concerns.
     names: Names,
     counts: Counts,
+    figures: Figures,
     #[cfg(feature = "test-faults")]
     diary: diary::Diary,
 }
@@ -133,10 +136,13 @@ impl Core {
             old_spans: entries_of(SPANS_STATE, &state).map(|(key, _)| key.to_vec()).collect(),
             names: Names::default(),
             counts,
+            figures: Figures::default(),
             #[cfg(feature = "test-faults")]
             diary: diary::Diary::open(),
         };
         core.tell_refused(state.len());
+        let open: Vec<_> = core.diagnosis.incidents().collect();
+        core.figures.resume(&open);
         core
     }
 
@@ -203,17 +209,19 @@ impl Core {
         self.diary.write(&diary::Entry::Tick(at));
         self.at = at;
         self.read_from.get_or_insert(at);
-        let Self { lanes, diagnosis, output, counts, .. } = self;
+        let Self { lanes, diagnosis, output, counts, figures, .. } = self;
         lanes.advance(at, &mut |joined, is_late| {
-            understand(diagnosis, output, counts, &joined, is_late);
+            understand((diagnosis, output), (counts, figures), &joined, is_late);
         });
         self.apply(Input::Tick);
     }
 
     /// The input is over: everything pending is concluded.
     pub fn end(&mut self) {
-        let Self { lanes, diagnosis, output, counts, .. } = self;
-        lanes.end(&mut |joined, is_late| understand(diagnosis, output, counts, &joined, is_late));
+        let Self { lanes, diagnosis, output, counts, figures, .. } = self;
+        lanes.end(&mut |joined, is_late| {
+            understand((diagnosis, output), (counts, figures), &joined, is_late)
+        });
         self.apply(Input::End);
     }
 
@@ -258,13 +266,13 @@ impl Core {
     }
 
     fn lines(&mut self, lines: &mut dyn Lines, owner: Owner) {
-        let Self { lanes, diagnosis, output, counts, at, read_from, .. } = self;
+        let Self { lanes, diagnosis, output, counts, figures, at, read_from, .. } = self;
         #[cfg(feature = "test-faults")]
         let diary = &mut self.diary;
         if let Some(until) = lines.nothing_before() {
             // What other sources' last lines wait for does not come any more.
             lanes.advance(until, &mut |joined, is_late| {
-                understand(diagnosis, output, counts, &joined, is_late);
+                understand((diagnosis, output), (counts, figures), &joined, is_late);
             });
         }
         lines.each(&mut |line: Line<'_>| {
@@ -272,7 +280,7 @@ impl Core {
             diary.line(&line);
             read_from.get_or_insert(line.at);
             let is_late = lanes.push(owner, line, &mut |joined, is_late| {
-                understand(diagnosis, output, counts, &joined, is_late);
+                understand((diagnosis, output), (counts, figures), &joined, is_late);
             });
             if !is_late {
                 *at = line.at;
@@ -326,6 +334,7 @@ impl Core {
     /// concluded the positions alone are written, and only every few seconds: a transaction for
     /// every quiet batch would write 68 times what it says.
     pub fn commit(&mut self, now: Instant, pace: Pace) -> Option<Change> {
+        self.count_attempts();
         let is_quiet = self.output.records.is_empty() && self.removed.is_empty();
         if is_quiet && pace == Pace::WhenDue && now < self.quiet_commit_at {
             return None;
@@ -384,9 +393,10 @@ impl Core {
 
     fn gather(&mut self, [reported, reported_spans]: [u64; 2]) -> Commit {
         let observed = wall_clock::now();
-        let Self { output, bounds, lanes, diagnosis, spans, .. } = self;
+        let Self { output, bounds, lanes, diagnosis, spans, figures, .. } = self;
         let (mut records, mut ended) = (Vec::with_capacity(output.records.len()), Vec::new());
         for record in output.records.drain(..) {
+            figures.record(&record);
             let taken = spans.as_mut().map(|(spans, _)| spans.take(&record)).unwrap_or_default();
             let bytes = encode::record_of(&record, observed, bounds, taken.context);
             records.push(Entry { time: record.time, worth: record.worth, bytes });
@@ -394,7 +404,7 @@ impl Core {
             ended.extend(span.map(|(time, bytes)| Entry { time, worth: Worth::Incident, bytes }));
         }
         // Their changes are among the records; who asks is told how they stand.
-        output.incidents.clear();
+        output.incidents.drain(..).for_each(|incident| figures.incident(&incident));
         let mut state_changes: Vec<StateChange> = lanes.changes().collect();
         let mut keep = |owner: u8, (key, value): StateChange| {
             state_changes.push((owned_by(owner, key), value));
@@ -439,15 +449,17 @@ pub enum Pace {
 
 /// From a message to what follows from it.
 fn understand(
-    diagnosis: &mut Diagnosis,
-    output: &mut Output,
-    counts: &mut Counts,
+    (diagnosis, output): (&mut Diagnosis, &mut Output),
+    (counts, figures): (&mut Counts, &mut Figures),
     joined: &Joined<'_>,
     is_late: bool,
 ) {
     counts.messages += 1;
+    let frame = &joined.message.frame;
+    figures.line(frame.component, frame.severity, joined.line.at);
     if let Some(observation) = diagnosis.observe(&joined.message, &joined.line) {
         counts.observations += 1;
+        figures.observed(&observation);
         let seen = Box::new(observation);
         let input = if is_late { Input::Late(seen) } else { Input::Observed(seen) };
         diagnosis.apply(joined.line.at, input, output);

@@ -61,6 +61,7 @@ impl Notices {
 pub(super) struct Delivery {
     logs: Task,
     traces: Option<Task>,
+    stats: Vec<(String, Arc<export::Stats>)>,
 }
 
 /// One of them, and how it ended.
@@ -108,14 +109,21 @@ impl Delivery {
         draining: &export::Shutdown,
     ) -> Self {
         let port = |signal, notice| Port::of(signal, requests.clone(), Arc::clone(notice));
-        let logs = port(Signal::Logs, &notices.logs);
-        let logs =
-            Task::begin(deliver(destinations.logs, identity.clone(), logs, draining.clone()));
-        let traces = destinations.traces.map(|traces| {
-            let port = port(Signal::Traces, &notices.traces);
-            Task::begin(deliver(traces, identity.clone(), port, draining.clone()))
-        });
-        Self { logs, traces }
+        let mut stats = Vec::new();
+        let mut begin = |destination: export::Config, port| {
+            let figures = Arc::new(export::Stats::default());
+            stats.push((destination.name.clone(), Arc::clone(&figures)));
+            Task::begin(deliver(destination, identity.clone(), (port, figures), draining.clone()))
+        };
+        let logs = begin(destinations.logs, port(Signal::Logs, &notices.logs));
+        let traces =
+            destinations.traces.map(|traces| begin(traces, port(Signal::Traces, &notices.traces)));
+        Self { logs, traces, stats }
+    }
+
+    /// How it goes, by destination, for who asks later.
+    pub(super) fn stats(&self) -> Vec<(String, Arc<export::Stats>)> {
+        self.stats.clone()
     }
 
     /// One of them ends before it is told to: the output is gone, or it panicked.
@@ -141,7 +149,7 @@ const UNDELIVERED: &str = "not everything could be delivered in time";
 pub(super) async fn deliver(
     destination: export::Config,
     identity: Identity,
-    port: Port,
+    (port, stats): (Port, Arc<export::Stats>),
     mut draining: export::Shutdown,
 ) -> Result<(), String> {
     let Some(place) = destination.place() else {
@@ -158,7 +166,7 @@ pub(super) async fn deliver(
     };
     let (name, protocol) = (destination.name.clone(), destination.protocol.name());
     tracing::info!(destination = name, place, protocol, "{} are sent", destination.signal.name());
-    let exporter = exporter(destination, &identity, &mut draining).await;
+    let exporter = exporter(destination, &identity, &stats, &mut draining).await;
     let is_delivered = match exporter {
         Some(exporter) => exporter.run(port, draining).await,
         None => false,
@@ -171,12 +179,12 @@ pub(super) async fn deliver(
 async fn exporter(
     destination: export::Config,
     identity: &Identity,
+    stats: &Arc<export::Stats>,
     draining: &mut export::Shutdown,
 ) -> Option<Exporter> {
-    let stats = Arc::new(export::Stats::default());
     let mut told = String::new();
     loop {
-        let why = match Exporter::new(destination.clone(), identity, Arc::clone(&stats)) {
+        let why = match Exporter::new(destination.clone(), identity, Arc::clone(stats)) {
             Ok(exporter) => return Some(exporter),
             Err(error) => error.to_string(),
         };
@@ -201,8 +209,8 @@ mod tests {
             let panics = || Task::begin(async { panic!("on purpose") });
             let waits = || Task::begin(std::future::pending());
             let mut delivery = match is_of_traces {
-                false => Delivery { logs: panics(), traces: Some(waits()) },
-                true => Delivery { logs: waits(), traces: Some(panics()) },
+                false => Delivery { logs: panics(), traces: Some(waits()), stats: vec![] },
+                true => Delivery { logs: waits(), traces: Some(panics()), stats: vec![] },
             };
             let long = std::time::Duration::from_secs(600);
             let ended = tokio::time::timeout(long, delivery.ended()).await.unwrap();

@@ -19,7 +19,7 @@ use crate::{
     source::{
         Feed, Position,
         journal::{
-            self, State,
+            self, Counters, State,
             others::{self, Other},
         },
     },
@@ -79,6 +79,18 @@ impl Journals {
     /// Whether there are any.
     pub(super) fn has_some(&self) -> bool {
         !self.followed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Each one's figures and whether it is read, by source, for who asks.
+    pub(super) fn figures(&self) -> impl Fn() -> Vec<(String, Arc<Counters>, State)> + use<> {
+        let followed = Arc::clone(&self.followed);
+        move || {
+            let followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+            let figures = |it: &Followed| {
+                (others::source(&it.other.folder), it.handle.counters(), it.handle.state())
+            };
+            followed.iter().map(figures).collect()
+        }
     }
 
     /// What cannot be read, for who asks.

@@ -89,6 +89,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let evidence = Evidence::recorded(replay.answers);
     // Nobody asks a recording.
     let (_, asks) = mpsc::channel(1);
+    let (_, scrapes) = mpsc::channel(1);
     let labels: Box<dyn Fn(&Dated) + Send> = Box::new(|_| {});
     // A recording ends with its feeds.
     let (_over, over) = oneshot::channel();
@@ -99,6 +100,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
         requests: requests_in,
         facts,
         asks,
+        scrapes,
         evidence,
         labels,
         lookout: super::lookout::Lookout::default(),
@@ -106,8 +108,12 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     let ends = Ends { caught_up: None, concludes: true, concluded: Some(concluded) };
     let core = spawn(core, inlets, ends)?;
     let (drain, draining) = watch::channel(None);
-    let exporter =
-        Task::begin(deliver(destination, identity, Port::new(requests, committed), draining));
+    let exporter = Task::begin(deliver(
+        destination,
+        identity,
+        (Port::new(requests, committed), Arc::default()),
+        draining,
+    ));
 
     let start = Instant::now();
     for (after, moment) in replay.moments {

@@ -50,6 +50,14 @@ impl Shelf {
         }
     }
 
+    /// What the node looks like.
+    pub(super) fn view(&self) -> Option<crate::node::View> {
+        match &self.node.get("view")?.fact {
+            Fact::View(view) => Some((**view).clone()),
+            _ => None,
+        }
+    }
+
     /// All of them, oldest first.
     pub(super) fn facts(&self) -> Vec<Dated> {
         let all = self.node.values().chain(self.pods.values()).chain(self.moments.values());

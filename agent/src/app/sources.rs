@@ -90,6 +90,20 @@ impl Sources {
         lookout
     }
 
+    /// Whether log files are followed, and answer.
+    pub(super) fn files_are_read(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let hang = self.files.as_ref().filter(|files| files.has_some()).map(file::Handle::hang);
+        move || hang.as_ref().is_some_and(|hang| hang().is_none())
+    }
+
+    /// Of the journals beside the host's: figures and state by source.
+    pub(super) fn journal_figures(
+        &self,
+    ) -> impl Fn() -> Vec<(String, Arc<journal::Counters>, journal::State)> + Send + Sync + use<>
+    {
+        self.journals.figures()
+    }
+
     /// Who wants to know the labels of pods.
     pub(super) fn learner(&self) -> Box<dyn Fn(&Dated) + Send> {
         match &self.logs {

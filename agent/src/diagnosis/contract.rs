@@ -79,6 +79,8 @@ pub struct Output {
     pub wants: Vec<fact::Want>,
     /// Each incident as it is after each change of its state: what `explain` shows.
     pub incidents: Vec<Incident>,
+    /// Failed attempts by step and reason, repeats included: for metrics.
+    pub attempts: Vec<(String, Option<String>)>,
 }
 
 /// What the engine must know beforehand.

@@ -197,7 +197,7 @@ impl Handle {
     }
 
     /// What does not answer, and has stopped all of it.
-    pub fn hang(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+    pub fn hang(&self) -> impl Fn() -> Option<String> + Send + Sync + use<> {
         let pulse = self.pulse.clone();
         move || pulse.hangs()
     }

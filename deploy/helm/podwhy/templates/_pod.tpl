@@ -99,6 +99,13 @@
 - name: PODWHY_CLUSTER_NAME
   value: {{ . | quote }}
 {{- end }}
+{{- if .Values.http.enabled }}
+- name: PODWHY_HTTP_LISTEN
+  value: ":{{ .Values.http.port }}"
+{{- else }}
+- name: PODWHY_HTTP_ENABLED
+  value: "false"
+{{- end }}
 {{- if .Values.causes }}
 {{- $files := list }}
 {{- range $name, $_ := .Values.causes }}

@@ -1,0 +1,94 @@
+//! Connects the door for metrics and health: who knows what of a scrape. Counts nothing.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use tokio::sync::mpsc;
+
+use super::{door, sources::Sources};
+use crate::{
+    admin::{Admin, Ask, Behind, Complete, Ready, metrics},
+    config,
+    export::{self, stats::BatchResult},
+    source::journal::{self, Counters, State},
+};
+
+/// Opens the door, where there is to be one. An agent without it works.
+pub(super) async fn open(http: &config::Http, is_short: bool, asked: Asked<'_>) -> Option<Admin> {
+    // Nobody scrapes what ends when it has read all.
+    if !http.enabled || is_short {
+        return None;
+    }
+    let behind = behind(asked);
+    match crate::admin::open(&http.listen, behind).await {
+        Ok(admin) => {
+            tracing::info!(at = %admin.at(), "metrics and health are served");
+            Some(admin)
+        }
+        Err(error) => {
+            tracing::warn!(
+                %error, listen = http.listen,
+                "no metrics and no health: nobody can listen there; another http.listen, or \
+                 http.enabled: false, mends it"
+            );
+            None
+        }
+    }
+}
+
+/// Who knows what: the core, the sources, the exporters; and the node's name.
+type Asked<'a> =
+    (mpsc::Sender<Ask>, (&'a Sources, door::Sight), Vec<(String, Arc<export::Stats>)>, &'a str);
+
+/// Whom the door asks.
+fn behind((core, (sources, sight), stats, node): Asked<'_>) -> Behind {
+    let (complete, ready) = (complete(sources, stats), ready(sources, sight));
+    Behind { core, complete, ready, node: node.into() }
+}
+
+/// Figures that the core does not have.
+fn complete(sources: &Sources, stats: Vec<(String, Arc<export::Stats>)>) -> Complete {
+    let host = sources.journal.as_ref().map(|handle| (handle.counters(), handle.sight()));
+    let others = sources.journal_figures();
+    Arc::new(move |scrape| {
+        let host =
+            host.iter().map(|(counters, _)| journal_of(journal::SOURCE.to_owned(), counters));
+        let others = others().into_iter();
+        let others = others.map(|(source, counters, _)| journal_of(source, &counters));
+        scrape.journals = host.chain(others).collect();
+        scrape.destinations = stats.iter().map(|(name, stats)| destination(name, stats)).collect();
+    })
+}
+
+fn journal_of(source: String, counters: &Counters) -> metrics::Journal {
+    metrics::Journal {
+        source,
+        untrusted: counters.untrusted.load(Relaxed),
+        unreadable: counters.unreadable.load(Relaxed),
+        restarts: counters.restarts.load(Relaxed),
+        last: counters.last_realtime(),
+    }
+}
+
+fn destination(name: &str, stats: &export::Stats) -> metrics::Destination {
+    metrics::Destination {
+        name: name.to_owned(),
+        batches: BatchResult::ALL.map(|it| (it.label(), stats.batches(it))).to_vec(),
+        delivered: stats.delivered_records(),
+        refused: stats.refused_records(),
+        last_success: stats.last_success(),
+        is_paused: stats.paused().is_some(),
+    }
+}
+
+/// At least one source is read. Never asks the backend: its outage makes no pod NotReady.
+fn ready(sources: &Sources, sight: door::Sight) -> Ready {
+    let host = sources.journal.as_ref().map(journal::Handle::sight);
+    let others = sources.journal_figures();
+    let files_are_read = sources.files_are_read();
+    Arc::new(move || {
+        let is_read = |state: &State| matches!(state, State::CatchingUp | State::Following);
+        let any_journal = host.as_ref().is_some_and(|state| is_read(&state()))
+            || others().iter().any(|(_, _, state)| is_read(state));
+        if any_journal || files_are_read() { Ok(()) } else { Err(sight()) }
+    })
+}
