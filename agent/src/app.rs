@@ -184,9 +184,7 @@ async fn live(
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
     // moment more would have saved, and all of it within one deadline.
     let deadline = Instant::now() + until.drain();
-    drop((admin, door));
-    drop(checker);
-    drop(pods);
+    drop((admin, door, checker, pods));
     drop(sources);
     // Errors would mean that the core is gone, which its join tells below.
     let _ = over.send(());
