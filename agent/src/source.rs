@@ -112,7 +112,7 @@ pub struct Loss {
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 pub enum LossKind {
-    /// journald's rate limit.
+    /// A rate limit: journald's, or ours on what the log of one pod tells.
     Suppressed,
     /// The journal no longer holds what the position names.
     Vacuumed,

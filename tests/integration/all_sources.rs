@@ -23,8 +23,8 @@ struct PodLog {
 }
 
 impl PodLog {
-    fn new(pods: &Path, name: &str) -> Self {
-        let uid = load::uid(999_000 + name.len());
+    fn new(pods: &Path, name: &str, number: usize) -> Self {
+        let uid = load::uid(999_000 + number);
         let folder = pods.join(format!("kube-system_{name}_{uid}/agent"));
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("0.log");
@@ -79,8 +79,8 @@ fn killed_at_random_with_all_sources_active_it_loses_nothing_and_tells_nothing_t
     );
     let diary = folder.path().join("diary");
     setup.variables = vec![("PODWHY_TEST_DIARY", diary.display().to_string())];
-    let mut logs =
-        ["calico-node-a", "kube-proxy-bb", "ebs-csi-node-ccc"].map(|name| PodLog::new(&pods, name));
+    let mut logs = [("calico-node-a", 1), ("kube-proxy-b", 2), ("ebs-csi-node-c", 3)]
+        .map(|(name, number)| PodLog::new(&pods, name, number));
     let (mut node, mut kubelet) = (Node::new(&journald), Kubelet::new(folder.path()));
     let mut random = Random::new(77);
     let failures = soak::times(2_000);
@@ -92,7 +92,6 @@ fn killed_at_random_with_all_sources_active_it_loses_nothing_and_tells_nothing_t
             0 => kubelet.fail(number),
             _ => node.fail(number),
         }
-        // No more than are told of one look: the rest would be noise.
         if number % EVERY == 0 {
             logs[random.below(3)].say(number);
         }

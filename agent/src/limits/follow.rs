@@ -71,8 +71,12 @@ pub const SAID_KNOWN: usize = 32;
 /// How long a text that was told is not told again: a failing agent repeats itself every second.
 pub const SAID_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Facts that one look at pod logs hands on: more are noise.
+/// Lines of trouble of one pod's log that are handed on before the others have their turn.
 pub const SAID_PER_LOOK: usize = 32;
+
+/// Lines of trouble of one pod's log within [`SAID_AGAIN`], each unlike those before: an agent in the
+/// worst of troubles says some hundred things. More are not told, but counted as lost.
+pub const SAID_A_WHILE: u32 = 1024;
 
 /// Lines of the node's own agents that are kept beside failures.
 pub const WORLD_SAID: usize = 32;

@@ -18,6 +18,8 @@ use super::{
 use crate::{limits, wall_clock};
 
 const FILE: &str = "podwhy.redb";
+/// While it is made.
+const NEW: &str = "podwhy.redb.new";
 const RESERVE: &str = "podwhy.reserve";
 const ASIDE: &str = "podwhy.redb.set-aside-";
 
@@ -59,7 +61,7 @@ pub(super) fn open(folder: &Path, opener: &Opener) -> Result<(Disk, Start), Trou
     let _not_ours = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
     let path = file(folder);
     let was_there = fs::metadata(&path).is_ok_and(|meta| meta.len() > 0);
-    let outcome = attempt(&path, opener);
+    let outcome = if was_there { attempt(&path, opener) } else { begin(folder, &path, opener) };
     reserve(folder);
     match outcome {
         Ok(disk) if was_there => Ok((disk, Start::Resumed)),
@@ -67,7 +69,7 @@ pub(super) fn open(folder: &Path, opener: &Opener) -> Result<(Disk, Start), Trou
         Err(trouble @ (Trouble::Damaged(_) | Trouble::Foreign { .. })) => {
             let why = trouble.to_string();
             let moved_to = set_aside(folder, &path)?;
-            let disk = attempt(&path, opener)?;
+            let disk = begin(folder, &path, opener)?;
             Ok((disk, Start::Salvaged { moved_to, why }))
         }
         Err(trouble) => Err(trouble),
@@ -82,16 +84,33 @@ pub(super) fn open_shadow(folder: &Path, opener: &Opener) -> Result<Disk, Troubl
     make(&path, file, &opener.shadow)
 }
 
-fn attempt(path: &Path, opener: &Opener) -> Result<Disk, Trouble> {
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+/// Makes a fresh state file under a name of its own: whoever is killed meanwhile leaves nothing that
+/// looks like a damaged one.
+fn begin(folder: &Path, path: &Path, opener: &Opener) -> Result<Disk, Trouble> {
+    let new = folder.join(NEW);
+    let file = opened(&new)?;
+    // The database locks it again: both locks are of one open file.
+    if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
+        return Err(DatabaseError::DatabaseAlreadyOpen.into());
+    }
+    file.set_len(0)?;
+    let disk = make(path, file, &opener.open)?;
+    fs::rename(&new, path)?;
+    // Not every file system knows how to; then the name becomes durable when it pleases.
+    let _not_synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(disk)
+}
+
+fn opened(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    let file =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    let mut disk = make(path, file, &opener.open)?;
+    Ok(file)
+}
+
+fn attempt(path: &Path, opener: &Opener) -> Result<Disk, Trouble> {
+    let mut disk = make(path, opened(path)?, &opener.open)?;
     // At start nobody waits, and a file that is mostly air is read as a whole by each check.
     if disk.file_bytes() > limits::OUTBOX_COMPACT_ABOVE + 2 * disk.totals().bytes() {
         disk.compact()?;

@@ -414,6 +414,22 @@ fn opens_whole_or_fresh(content: &[u8], records: usize) {
 }
 
 #[test]
+fn who_is_killed_while_the_first_file_is_made_leaves_no_damage_behind() {
+    let folder = folder();
+    fs::write(folder.path().join("podwhy.redb.new"), "half a header".repeat(500)).unwrap();
+    let opened = Outbox::open(folder.path(), Limits::default()).unwrap();
+    assert!(matches!(opened.start, Start::Fresh), "{:?}", opened.start);
+    let mut names: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["podwhy.redb", "podwhy.reserve"]);
+    let second = Outbox::open(folder.path(), Limits::default());
+    assert!(second.is_err() || matches!(second.unwrap().start, Start::Memory { .. }));
+}
+
+#[test]
 fn no_more_damaged_files_are_kept_than_the_newest_few() {
     let folder = folder();
     for _ in 0..4 {

@@ -82,6 +82,8 @@ pub(crate) enum LostKind {
     Unreadable,
     /// Beyond what is kept of one line.
     TooLong,
+    /// Beyond what is told of one log.
+    TooMany,
 }
 
 /// A line, as it lies in the file.

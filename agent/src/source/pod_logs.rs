@@ -301,20 +301,19 @@ impl PodLogs {
         for (key, tail) in &mut self.tails {
             self.pump.wake.pulse().asks(&tail.shown);
             tail.follow.look(now);
-            let mut lines = 0;
-            while lines < limits::POD_LINES_PER_LOOK
-                && tail.next(now, &mut |trouble| {
-                    if found.len() < limits::SAID_PER_LOOK {
-                        found.push((key.clone(), trouble));
-                    }
-                })
+            let (mut lines, before) = (0, found.len());
+            let is_enough = |lines, found: &Vec<_>| {
+                lines >= limits::POD_LINES_PER_LOOK || found.len() - before >= limits::SAID_PER_LOOK
+            };
+            while !is_enough(lines, &found)
+                && tail.next(now, &mut |trouble| found.push((key.clone(), trouble)))
             {
                 lines += 1;
             }
-            has_more |= lines >= limits::POD_LINES_PER_LOOK;
+            has_more |= is_enough(lines, &found);
             is_moved |= std::mem::take(&mut tail.is_moved);
             self.at = self.at.max(tail.at());
-            for lost in tail.follow.take_lost() {
+            for lost in tail.take_lost() {
                 self.pump.lost(&tail.shown, lost, tail.at(), wall);
             }
             if tail.is_ending && lines == 0 {

@@ -88,6 +88,7 @@ impl Pump {
                 due.push(Loss {
                     kind: match kind {
                         LostKind::Rotated => LossKind::Rotated,
+                        LostKind::TooMany => LossKind::Suppressed,
                         LostKind::Unreadable | LostKind::TooLong => LossKind::Corrupt,
                     },
                     component: component.to_owned(),

@@ -84,6 +84,7 @@ fn read(talk: &mut Talk, request: Request) -> Result<std::convert::Infallible, S
         place: None,
         kept: None,
         moment: Moment::default(),
+        doubts: entry::Doubts::default(),
         standing: false,
         told_damaged: whole::Told::new(),
         seen_until: 0,
@@ -126,6 +127,7 @@ struct Reader<'a> {
     /// Of the last entry in the batch, where that matters.
     kept: Option<Place>,
     moment: Moment,
+    doubts: entry::Doubts,
     /// Whether the journal stands on an entry that was not taken yet.
     standing: bool,
     /// Damaged files that were told.

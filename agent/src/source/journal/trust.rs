@@ -76,6 +76,8 @@ pub(super) struct Fields {
     unit: UnitIndex,
     /// `UNIT=`: the unit that the entry is about.
     about: UnitIndex,
+    /// It is about one, be it ours or another.
+    pub(super) names_a_unit: bool,
     uid_zero: bool,
     transport: Transport,
     identified: bool,
@@ -100,6 +102,7 @@ impl Fields {
     pub(super) const UNKNOWN: Self = Self {
         unit: NO_UNIT,
         about: NO_UNIT,
+        names_a_unit: false,
         uid_zero: false,
         transport: Transport::Other,
         identified: false,
@@ -161,6 +164,7 @@ impl Fields {
             [b'U', ..] => {
                 if let Some(value) = field.strip_prefix(b"UNIT=") {
                     self.about = table.unit(value);
+                    self.names_a_unit = true;
                 }
             }
             _ => {}
@@ -179,7 +183,7 @@ impl Fields {
         {
             return Verdict::Of(*origin, self.unit);
         }
-        if self.pid == 1 && self.uid_zero {
+        if self.is_of_init() {
             return match self.about {
                 NO_UNIT => Verdict::Other,
                 unit => Verdict::Of(Origin::Systemd, unit),
@@ -187,6 +191,11 @@ impl Fields {
         }
         let claims = self.identified || self.unit != NO_UNIT || self.about != NO_UNIT;
         if claims { Verdict::Untrusted } else { Verdict::Other }
+    }
+
+    /// Whether it is a word of pid 1, about whatever unit.
+    pub(super) const fn is_of_init(&self) -> bool {
+        self.pid == 1 && self.uid_zero
     }
 
     /// Whether it is a line of a stream: journald stores none without its message.

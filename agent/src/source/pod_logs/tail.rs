@@ -14,7 +14,7 @@ use crate::{
     redact,
     source::{
         Micros,
-        follow::{First, Follow, Saved},
+        follow::{First, Follow, Lost, LostKind, Saved},
         text::readable,
     },
 };
@@ -28,6 +28,10 @@ pub(super) struct Tail {
     state: State,
     /// Texts that were told lately, without their figures.
     told: VecDeque<(Instant, String)>,
+    /// How many were told since then, and how many more there were.
+    told_since: Option<Instant>,
+    told_lines: u32,
+    untold_lines: u64,
     pub(super) is_moved: bool,
     /// The attempt is over: read to its end, and then no more.
     pub(super) is_ending: bool,
@@ -68,6 +72,9 @@ impl Tail {
             follow,
             state: state.unwrap_or_default(),
             told: VecDeque::new(),
+            told_since: None,
+            told_lines: 0,
+            untold_lines: 0,
             is_moved: true,
             is_ending: false,
         }
@@ -123,7 +130,20 @@ impl Tail {
         }
     }
 
-    /// Whether it was not told lately.
+    /// What of it was not told, since the last call.
+    pub(super) fn take_lost(&mut self) -> Vec<Lost> {
+        let mut lost = self.follow.take_lost();
+        let lines = std::mem::take(&mut self.untold_lines);
+        if lines > 0 {
+            let most = limits::SAID_A_WHILE;
+            let seconds = limits::SAID_AGAIN.as_secs();
+            let why = format!("more than {most} different lines of trouble in {seconds} seconds");
+            lost.push(Lost { kind: LostKind::TooMany, lines: Some(lines), bytes: 0, why });
+        }
+        lost
+    }
+
+    /// Whether it was not told lately, and can be.
     fn is_news(&mut self, now: Instant, text: &str) -> bool {
         let shape: String = text.chars().filter(|c| !c.is_ascii_digit()).take(160).collect();
         self.told.retain(|(at, _)| now.duration_since(*at) < limits::SAID_AGAIN);
@@ -134,6 +154,15 @@ impl Tail {
         if self.told.len() > limits::SAID_KNOWN {
             self.told.pop_front();
         }
+        let since = *self.told_since.get_or_insert(now);
+        if now.duration_since(since) >= limits::SAID_AGAIN {
+            (self.told_since, self.told_lines) = (Some(now), 0);
+        }
+        if self.told_lines >= limits::SAID_A_WHILE {
+            self.untold_lines += 1;
+            return false;
+        }
+        self.told_lines += 1;
         true
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::*;
-use crate::source::Loss;
+use crate::source::{Loss, LossKind};
 
 const UID: &str = "7c1e5f3a-2b64-4d0e-9a17-5e8c0b3d6f21";
 
@@ -275,6 +275,32 @@ fn what_is_told_is_trouble_without_secrets_and_not_the_same_again_and_again() {
     assert_eq!(words(&node.heard)[2], "end");
     assert!(!node.heard.said[1].contains("hunter2"), "{}", node.heard.said[1]);
     assert!(!node.heard.said[1].contains('\u{1b}'));
+    drop(handle);
+}
+
+#[test]
+fn more_trouble_than_one_look_takes_is_told_and_what_is_beyond_all_measure_is_counted() {
+    let word = |number: usize| {
+        let letter = |digit: u8| char::from(digit - b'0' + b'a');
+        format!("{number:04}").bytes().map(letter).collect::<String>()
+    };
+    let mut node = Node::new();
+    let (cni, csi) = ("cni-x", "cni-y");
+    let noisy = node.container("kube-system", cni, "agent").join("0.log");
+    let quiet = node.container("kube-system", csi, "agent").join("0.log");
+    let most = usize::try_from(limits::SAID_A_WHILE).unwrap();
+    let all: String = (0..most + 76).map(|number| trouble(&word(number))).collect();
+    append(&noisy, &all);
+    append(&quiet, &trouble("quiet"));
+    let (handle, feeds) = node.run();
+    node.until(&feeds, |heard| !heard.losses.is_empty() && heard.said.len() > most);
+    let told = words(&node.heard);
+    let of_noisy: Vec<&str> = told.iter().copied().filter(|told| *told != "quiet").collect();
+    assert_eq!(of_noisy, (0..most).map(word).collect::<Vec<_>>());
+    let turn = told.iter().position(|told| *told == "quiet").unwrap();
+    assert!(turn <= limits::SAID_PER_LOOK, "the other log waited for {turn} lines");
+    let [loss] = node.heard.losses.as_slice() else { panic!("{:?}", node.heard.losses) };
+    assert_eq!((loss.kind, loss.lines), (LossKind::Suppressed, Some(76)));
     drop(handle);
 }
 

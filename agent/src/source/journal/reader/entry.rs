@@ -8,13 +8,32 @@ use super::super::frame::{Note, Unreadable};
 use super::super::sd;
 use super::super::trust::{Fields, Verdict};
 use super::{Failure, Place, Reader};
+use crate::limits;
 use crate::source::{Loss, LossKind, Micros};
 use crate::wall_clock;
 
-/// An entry can be seen before its message can (J7); older ones never get one.
+/// An entry can be seen before all of its fields can (J7); older ones never get more of them.
 const FRESH: Micros = 5_000_000;
 const LOOKS_AGAIN: u32 = 5;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// How often entries were waited for within this second.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    second: Micros,
+    waits: u32,
+}
+
+impl Doubts {
+    fn may_wait(&mut self, now: Micros) -> bool {
+        let second = now / 1_000_000;
+        if std::mem::replace(&mut self.second, second) != second {
+            self.waits = 0;
+        }
+        self.waits += 1;
+        self.waits <= limits::DOUBTFUL_WAITS
+    }
+}
 
 impl Reader<'_> {
     /// Takes the entry on which the journal stands.
@@ -57,19 +76,11 @@ impl Reader<'_> {
     }
 
     fn read_entry(&mut self, at: Micros) -> Result<(), Failure> {
-        self.batch.begin();
-        let mut fields = Fields::UNKNOWN;
-        self.journal.restart_fields();
-        let failure = loop {
-            match self.journal.next_field() {
-                Ok(None) => break None,
-                Ok(Some(field)) => match field.strip_prefix(b"MESSAGE=") {
-                    Some(message) => self.batch.message(message),
-                    None => fields.take(&self.table, field),
-                },
-                Err(error) => break Some(error),
-            }
-        };
+        let (mut fields, mut failure) = self.read_fields();
+        let mut looks = LOOKS_AGAIN;
+        while self.is_doubtful(&fields) && self.is_whole_soon(at, &mut looks)? {
+            (fields, failure) = self.read_fields();
+        }
         #[cfg(feature = "test-faults")]
         super::fault::strike(self.batch.message_so_far());
         let verdict = fields.judge(&self.table);
@@ -84,15 +95,55 @@ impl Reader<'_> {
                     self.batch.keep(at, origin, unit, &fields);
                 }
             }
-            Verdict::Untrusted => self.batch.trailer.untrusted += 1,
-            // Which unit it was of may be what could not be read.
-            Verdict::Other => {
-                if let Some(error) = failure {
-                    self.note_unreadable(at, &error);
-                }
-            }
+            // What it lacks, or which unit it was of, may be what could not be read.
+            Verdict::Untrusted | Verdict::Other => match failure {
+                Some(error) => self.note_unreadable(at, &error),
+                None if verdict == Verdict::Untrusted => self.batch.trailer.untrusted += 1,
+                None => {}
+            },
         }
         Ok(())
+    }
+
+    /// All that the entry holds: what is kept of it, its message in the batch, and what stopped the
+    /// reading.
+    fn read_fields(&mut self) -> (Fields, Option<sd::Error>) {
+        self.batch.begin();
+        let mut fields = Fields::UNKNOWN;
+        self.journal.restart_fields();
+        loop {
+            match self.journal.next_field() {
+                Ok(None) => return (fields, None),
+                Ok(Some(field)) => match field.strip_prefix(b"MESSAGE=") {
+                    Some(message) => self.batch.message(message),
+                    None => fields.take(&self.table, field),
+                },
+                Err(error) => return (fields, Some(error)),
+            }
+        }
+    }
+
+    /// What it lacks may be a field that journald has not linked yet: libsystemd passes over such a
+    /// one in silence.
+    fn is_doubtful(&self, fields: &Fields) -> bool {
+        match fields.judge(&self.table) {
+            Verdict::Of(..) => false,
+            Verdict::Untrusted => true,
+            Verdict::Other => fields.is_of_init() && !fields.names_a_unit,
+        }
+    }
+
+    /// Waits a little, where the entry is so young that another look can show more of it. Forged
+    /// lines must not hold up the others: so many waits a second, and no more.
+    fn is_whole_soon(&mut self, at: Micros, looks: &mut u32) -> Result<bool, Failure> {
+        let now = wall_clock::now();
+        if *looks == 0 || now.saturating_sub(at) >= FRESH || !self.doubts.may_wait(now) {
+            return Ok(false);
+        }
+        *looks -= 1;
+        self.transient += 1;
+        self.talk.pause(LOOK_AGAIN_AFTER)?;
+        Ok(true)
     }
 
     /// The enumeration passes over a field that it cannot give: asked for by name, libsystemd says
