@@ -53,14 +53,14 @@ impl std::fmt::Debug for Behind {
 /// The open door; closed when dropped.
 #[derive(Debug)]
 pub struct Admin {
-    at: SocketAddr,
+    at: Option<SocketAddr>,
     serving: tokio::task::JoinHandle<()>,
 }
 
 impl Admin {
-    /// Where it listens.
+    /// Where it listens; `None` where it had to wait for its place.
     #[must_use]
-    pub const fn at(&self) -> SocketAddr {
+    pub const fn at(&self) -> Option<SocketAddr> {
         self.at
     }
 }
@@ -78,14 +78,33 @@ impl Drop for Admin {
 /// When nobody can listen there; the agent works without it.
 pub async fn open(listen: &str, behind: Behind) -> std::io::Result<Admin> {
     let listener = bind(listen).await?;
-    let at = listener.local_addr()?;
-    let router = Router::new()
+    let at = Some(listener.local_addr()?);
+    Ok(Admin { at, serving: tokio::spawn(serve(listener, router(behind))) })
+}
+
+/// The same where another process has the place: it is tried again until that one leaves.
+#[must_use]
+pub fn open_later(listen: String, behind: Behind) -> Admin {
+    let serving = tokio::spawn(async move {
+        let listener = loop {
+            tokio::time::sleep(limits::HTTP_LISTEN_AGAIN).await;
+            if let Ok(listener) = bind(&listen).await {
+                break listener;
+            }
+        };
+        tracing::info!(listen, "metrics and health are served now");
+        serve(listener, router(behind)).await;
+    });
+    Admin { at: None, serving }
+}
+
+fn router(behind: Behind) -> Router {
+    Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics_page))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .with_state(behind);
-    Ok(Admin { at, serving: tokio::spawn(serve(listener, router)) })
+        .with_state(behind)
 }
 
 async fn bind(listen: &str) -> std::io::Result<TcpListener> {

@@ -336,6 +336,9 @@ fn serve(core: Core, inlets: Inlets, ends: Ends) {
 async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
     let (mut is_feeding, mut is_serving, mut is_open) = (true, true, true);
     let mut has_checked = false;
+    // What fails is joined with what the node looks like, from the first line on.
+    let (mut is_blind, look_by) = (true, Instant::now() + limits::FIRST_VIEW);
+    let mut has_views = true;
     let mut maintain_at = Instant::now() + limits::MAINTAIN_EVERY;
     while is_feeding || is_serving {
         tokio::select! {
@@ -351,7 +354,7 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
                 // What is in it still comes.
                 inlets.feeds.close();
             }
-            feed = inlets.feeds.recv(), if is_feeding => match feed {
+            feed = inlets.feeds.recv(), if is_feeding && !is_blind => match feed {
                 Some(feed) => take(&mut core, &mut inlets, feed, &mut ends),
                 None => {
                     is_feeding = false;
@@ -374,10 +377,15 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
                 // Prometheus asks again.
                 drop(ask.send(core.scrape()));
             }
-            Some(view) = inlets.views.recv() => {
-                core.node(view);
-                if !std::mem::replace(&mut has_checked, true) {
-                    core.check(started());
+            () = tokio::time::sleep_until(look_by), if is_blind => is_blind = false,
+            view = inlets.views.recv(), if has_views => {
+                is_blind = false;
+                has_views = view.is_some();
+                if let Some(view) = view {
+                    core.node(view);
+                    if !std::mem::replace(&mut has_checked, true) {
+                        core.check(started());
+                    }
                 }
             }
             () = tokio::time::sleep_until(maintain_at) => {}

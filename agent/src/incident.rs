@@ -115,6 +115,18 @@ pub enum Scope {
     Node,
 }
 
+impl Scope {
+    /// As records and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Workload => "workload",
+            Self::Node => "node",
+        }
+    }
+}
+
 /// Where an incident stands.
 #[derive(
     Clone,
@@ -144,6 +156,21 @@ pub enum State {
     Superseded,
     /// Not known any more.
     Stale,
+}
+
+impl State {
+    /// As records and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Recovering => "recovering",
+            Self::Resolved => "resolved",
+            Self::Flapping => "flapping",
+            Self::Superseded => "superseded",
+            Self::Stale => "stale",
+        }
+    }
 }
 
 /// A cause as it is told.

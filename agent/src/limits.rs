@@ -83,6 +83,10 @@ pub const OUTBOX_ACKNOWLEDGED: usize = 1024;
 /// Damaged state files that are kept for a look, each at most as large as the outbox.
 pub const OUTBOX_DAMAGED_KEPT: usize = 2;
 
+/// How long the first line waits for the first look at the node, which takes a few milliseconds where
+/// no file system hangs.
+pub const FIRST_VIEW: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// How often the outbox looks whether its file is still in its place.
 pub const OUTBOX_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -73,7 +73,7 @@ pub enum DiskRole {
 impl DiskRole {
     /// As attributes, settings and people call it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Kubelet => "kubelet",
             Self::Runtime => "runtime",
@@ -119,4 +119,20 @@ pub enum CniReason {
     AddressesExhausted,
     /// The kubelet's last word was `NetworkReady=false`.
     KubeletSaysNotReady,
+}
+
+impl CniReason {
+    /// As attributes and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfigFolderMissing => "config_folder_missing",
+            Self::ConfigMissing => "config_missing",
+            Self::ConfigInvalid => "config_invalid",
+            Self::PluginMissing => "plugin_missing",
+            Self::PluginNotExecutable => "plugin_not_executable",
+            Self::AddressesExhausted => "addresses_exhausted",
+            Self::KubeletSaysNotReady => "kubelet_says_not_ready",
+        }
+    }
 }

@@ -149,9 +149,18 @@ impl Outbox {
 
     /// How far every source was read.
     pub fn positions(&self) -> Vec<Position> {
-        let disk = self.disk.as_ref().and_then(|disk| disk.positions().ok()).unwrap_or_default();
-        let newer = |position: Position| self.position(&position.source).unwrap_or(position);
-        disk.into_iter().map(newer).collect()
+        let overlay = self.degraded.as_ref().map(|degraded| &degraded.overlay);
+        let newer: Vec<Position> = overlay.into_iter().flat_map(Overlay::positions).collect();
+        let is_old = |position: &Position| newer.iter().all(|it| it.source != position.source);
+        let mut all = self.durable_positions();
+        all.retain(is_old);
+        all.extend(newer);
+        all
+    }
+
+    /// How far every source was read for good.
+    pub fn durable_positions(&self) -> Vec<Position> {
+        self.disk.as_ref().and_then(|disk| disk.positions().ok()).unwrap_or_default()
     }
 
     /// The engine's durable state, to restore it from. Read it before the first commit.

@@ -128,6 +128,33 @@ pub enum LossKind {
     OutboxFull,
 }
 
+impl LossKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Suppressed,
+        Self::Vacuumed,
+        Self::Rotated,
+        Self::Corrupt,
+        Self::Untrusted,
+        Self::Refused,
+        Self::OutboxFull,
+    ];
+
+    /// As records and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Suppressed => "suppressed",
+            Self::Vacuumed => "vacuumed",
+            Self::Rotated => "rotated",
+            Self::Corrupt => "corrupt",
+            Self::Untrusted => "untrusted",
+            Self::Refused => "refused",
+            Self::OutboxFull => "outbox_full",
+        }
+    }
+}
+
 /// What goes to the core thread.
 #[derive(Debug)]
 pub enum Feed {
@@ -144,6 +171,14 @@ pub enum Feed {
     Fact(Box<fact::Dated>),
     /// Something is missing. `position`, where given, is committed with the loss record.
     Lost(Loss, Option<Position>),
+}
+
+/// No lines: a position alone.
+#[derive(Debug)]
+pub struct Nothing;
+
+impl Lines for Nothing {
+    fn each(&mut self, _: &mut dyn FnMut(Line<'_>)) {}
 }
 
 /// Where a source hands on its feeds: a bounded channel. Full means that the source stops reading.

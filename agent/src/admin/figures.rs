@@ -8,11 +8,11 @@ use podwhy_parser::{Component, Severity};
 
 use crate::{
     catalogue, incident,
-    incident::{Incident, Scope, State, Who},
+    incident::{Incident, State, Who},
     limits,
     observation::{Happening, Observation},
     record::{EventName, Record, Value, names},
-    source::Micros,
+    source::{LossKind, Micros},
 };
 
 /// What is not in a closed list.
@@ -152,14 +152,14 @@ impl Figures {
     /// An incident as it is after a change.
     pub fn incident(&mut self, incident: &Incident) {
         let class = class_word(&incident.cause.class);
-        let scope = scope_word(incident.scope);
+        let scope = incident.scope.name();
         let is_new = !self.known.contains_key(&incident.id);
         if is_new {
             *self.opened.entry((class, scope)).or_default() += 1;
         }
         if is_over(incident.state) {
             self.known.remove(&incident.id);
-            let outcome = state_word(incident.state);
+            let outcome = incident.state.name();
             *self.ended.entry((class, scope, outcome)).or_default() += 1;
             self.lasted(scope, incident);
             return;
@@ -203,7 +203,7 @@ impl Figures {
             _ => None,
         };
         let source = word(names::SOURCE_COMPONENT, &LOSS_SOURCES).unwrap_or(OTHER);
-        let why = word(names::LOSS_KIND, &LOSS_KINDS).unwrap_or(OTHER);
+        let why = word(names::LOSS_KIND, &LossKind::ALL.map(LossKind::name)).unwrap_or(OTHER);
         let lines = match attribute(names::LOSS_LINES) {
             Some(Value::Int(lines)) => u64::try_from(*lines).unwrap_or(0),
             _ => 0,
@@ -217,10 +217,6 @@ impl Figures {
 /// Parts that tell of losses.
 pub const LOSS_SOURCES: [&str; 9] =
     ["journal", "kubelet", "containerd", "crio", "docker", "kernel", "file", "pod_log", "podwhy"];
-
-/// `LossKind`'s words.
-pub const LOSS_KINDS: [&str; 7] =
-    ["suppressed", "vacuumed", "rotated", "corrupt", "untrusted", "refused", "outbox_full"];
 
 /// Over, or not known any more.
 pub const fn is_over(state: State) -> bool {
@@ -246,26 +242,6 @@ pub fn class_word(class: &str) -> &'static str {
         "unclassified",
     ];
     CLASSES.into_iter().find(|known| *known == class).unwrap_or(OTHER)
-}
-
-/// As records say it.
-pub const fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Pod => "pod",
-        Scope::Workload => "workload",
-        Scope::Node => "node",
-    }
-}
-
-const fn state_word(state: State) -> &'static str {
-    match state {
-        State::Open => "open",
-        State::Flapping => "flapping",
-        State::Recovering => "recovering",
-        State::Resolved => "resolved",
-        State::Superseded => "superseded",
-        State::Stale => "stale",
-    }
 }
 
 const fn killer_word(who: Who) -> &'static str {
@@ -313,7 +289,7 @@ impl Present {
         Some(Self {
             class: class_word(&incident.cause.class),
             cause: known.map_or(cause_word(&incident.cause), String::as_str),
-            scope: scope_word(incident.scope),
+            scope: incident.scope.name(),
             step: words_of(incident.step.as_deref().unwrap_or_default(), None).0,
             pods: incident.pod_count,
             is_member: incident.parent.is_some(),

@@ -13,11 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::figures::{DURATIONS, Figures, Present, SEVERITIES, SOURCES};
 use super::process::Process;
-use crate::{
-    node::{CniReason, DiskRole, View},
-    redact,
-    source::Micros,
-};
+use crate::{node::View, redact, source::Micros};
 
 /// OpenMetrics 1.0.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,8 +25,6 @@ pub struct Scrape {
     pub figures: Figures,
     /// Incidents that are not over.
     pub present: Vec<Present>,
-    /// Messages whose frame was read.
-    pub messages: u64,
     /// Those that told something.
     pub observations: u64,
     /// What was redacted.
@@ -92,8 +86,6 @@ pub struct Journal {
     pub unreadable: u64,
     /// Times that the reader was started anew.
     pub restarts: u64,
-    /// Time of the last entry that was read.
-    pub last: Option<Micros>,
 }
 
 /// The text of a scrape; `node` is a label of every series.
@@ -343,7 +335,7 @@ fn reading(out: &mut Out<'_>, scrape: &Scrape) -> fmt::Result {
 
 fn node(out: &mut Out<'_>, view: Option<&View>) -> fmt::Result {
     let Some(view) = view else { return Ok(()) };
-    let disks = || view.disks.iter().map(|disk| (vec![("role", role_word(disk.role))], disk));
+    let disks = || view.disks.iter().map(|disk| (vec![("role", disk.role.name())], disk));
     out.gauge(
         ("podwhy_node_disk_free_bytes", "Bytes free to an unprivileged writer"),
         disks().map(|(labels, disk)| (labels, float(disk.free_bytes))),
@@ -373,7 +365,7 @@ fn node(out: &mut Out<'_>, view: Option<&View>) -> fmt::Result {
         ("podwhy_node_cni_not_ready", "1 for the reason why it has none"),
         cni()
             .filter(|it| !it.ready)
-            .filter_map(|it| Some((vec![("reason", reason_word(it.reason?))], 1.0))),
+            .filter_map(|it| Some((vec![("reason", it.reason?.name())], 1.0))),
     )?;
     out.gauge(
         ("podwhy_node_cni_leases_free", "Addresses left, where the IPAM can be read on the node"),
@@ -454,7 +446,7 @@ fn own(out: &mut Out<'_>, scrape: &Scrape, process: &Process) -> fmt::Result {
         out.gauge((name, help), value.map(|value| (vec![], value)))?;
     }
     let (name, help) =
-        ("process_cpu_seconds", "Time on a processor, the journal's reader included");
+        ("process_cpu_seconds", "Time on a processor, that of children that ended included");
     let mut family = out.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     match process.cpu_seconds {
         Some(seconds) => ConstCounter::new(seconds).encode(family.encode_family(&Labels::new())?),
@@ -474,28 +466,6 @@ const fn seconds(at: Micros) -> f64 {
 
 const fn switch(is_on: bool) -> f64 {
     if is_on { 1.0 } else { 0.0 }
-}
-
-const fn role_word(role: DiskRole) -> &'static str {
-    match role {
-        DiskRole::Kubelet => "kubelet",
-        DiskRole::Runtime => "runtime",
-        DiskRole::RuntimeState => "runtime_state",
-        DiskRole::Log => "log",
-        DiskRole::Root => "root",
-    }
-}
-
-const fn reason_word(reason: CniReason) -> &'static str {
-    match reason {
-        CniReason::ConfigFolderMissing => "config_folder_missing",
-        CniReason::ConfigMissing => "config_missing",
-        CniReason::ConfigInvalid => "config_invalid",
-        CniReason::PluginMissing => "plugin_missing",
-        CniReason::PluginNotExecutable => "plugin_not_executable",
-        CniReason::AddressesExhausted => "addresses_exhausted",
-        CniReason::KubeletSaysNotReady => "kubelet_says_not_ready",
-    }
 }
 
 #[cfg(test)]

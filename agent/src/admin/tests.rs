@@ -21,7 +21,7 @@ async fn door(ready: Result<(), Vec<String>>) -> Admin {
 }
 
 async fn get(admin: &Admin, path: &str) -> String {
-    let mut stream = TcpStream::connect(admin.at()).await.unwrap();
+    let mut stream = TcpStream::connect(admin.at().unwrap()).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -64,9 +64,30 @@ async fn who_only_connects_keeps_nobody_out_for_long() {
     let admin = door(Ok(())).await;
     let mut idle = Vec::new();
     for _ in 0..limits::HTTP_CONNECTIONS {
-        idle.push(TcpStream::connect(admin.at()).await.unwrap());
+        idle.push(TcpStream::connect(admin.at().unwrap()).await.unwrap());
     }
     let limit = limits::HTTP_HEADER + Duration::from_secs(20);
     let answer = tokio::time::timeout(limit, get(&admin, "/livez")).await.expect("a seat in time");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_another_process_has_is_taken_once_that_one_leaves() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = other.local_addr().unwrap();
+    let behind = || Behind {
+        core: mpsc::channel(1).0,
+        complete: Arc::new(|_| {}),
+        ready: Arc::new(|| Ok(())),
+        node: "n".into(),
+    };
+    let refused = open(&place.to_string(), behind()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
+    let later = open_later(place.to_string(), behind());
+    tokio::time::sleep(limits::HTTP_LISTEN_AGAIN * 2).await;
+    drop(other);
+    tokio::time::sleep(limits::HTTP_LISTEN_AGAIN * 2).await;
+    let there = Admin { at: Some(place), serving: tokio::spawn(async {}) };
+    assert!(get(&there, "/livez").await.starts_with("HTTP/1.1 200"));
+    drop(later);
 }

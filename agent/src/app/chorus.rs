@@ -51,6 +51,8 @@ struct Part {
     heard: Instant,
     /// It cannot read at all: nobody waits for it.
     excuse: Option<Excuse>,
+    /// Its place is free for another one.
+    is_gone: bool,
 }
 
 struct Excuse(Box<dyn Fn() -> bool + Send>);
@@ -65,7 +67,7 @@ impl Part {
     fn is_waited_for(&self, now: Instant, silence: Duration) -> bool {
         // One that hangs must not stop the others.
         let is_silent = now.duration_since(self.heard) > silence;
-        !is_silent && !self.excuse.as_ref().is_some_and(|excuse| (excuse.0)())
+        !self.is_gone && !is_silent && !self.excuse.as_ref().is_some_and(|excuse| (excuse.0)())
     }
 
     /// What it has yet to hand on may be older than `at`.
@@ -122,8 +124,13 @@ impl Chorus {
     fn join(&self, feeds: &mpsc::Sender<Feed>, takes_turns: bool) -> Voice {
         let mut parts = self.parts();
         let heard = Instant::now();
-        parts.push(Part { at: None, next: None, takes_turns, heard, excuse: None });
-        Voice { number: parts.len() - 1, chorus: self.clone(), feeds: feeds.clone() }
+        let part = Part { at: None, next: None, takes_turns, heard, excuse: None, is_gone: false };
+        let number = parts.iter().position(|part| part.is_gone).unwrap_or(parts.len());
+        match parts.get_mut(number) {
+            Some(free) => *free = part,
+            None => parts.push(part),
+        }
+        Voice { number, chorus: self.clone(), feeds: feeds.clone() }
     }
 
     fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
@@ -137,10 +144,13 @@ impl Chorus {
         }
     }
 
-    /// Whether several catch up.
-    fn takes_turns(&self) -> bool {
-        let parts = self.parts();
-        parts.len() > 1 && parts.iter().any(|part| part.takes_turns && part.at.is_none())
+    /// Whether this one and others catch up together, or may yet.
+    fn takes_turns(&self, number: usize) -> bool {
+        let (parts, now) = (self.parts(), Instant::now());
+        let is_with =
+            |part: &Part| part.takes_turns && part.is_waited_for(now, limits::CATCH_UP_TURN);
+        let is_behind = parts.iter().any(|part| part.at.is_none() && is_with(part));
+        is_behind && parts.iter().enumerate().any(|(other, part)| other != number && is_with(part))
     }
 
     /// The source hands on something, or tries to: nothing older than `next` comes any more.
@@ -216,7 +226,10 @@ impl Voice {
 
     /// The source is gone: nobody waits for it.
     fn leave(&self) {
-        self.chorus.excuse(self.number, || true);
+        if let Some(part) = self.chorus.parts().get_mut(self.number) {
+            part.is_gone = true;
+        }
+        self.chorus.0.moved.notify_all();
     }
 }
 
@@ -237,7 +250,7 @@ impl Outlet for Voice {
             Feed::Batch { lines, position } => {
                 let (first, last) = (lines.first_at(), position.as_ref().map(|it| it.at));
                 self.chorus.heard(self.number, first);
-                let takes_turns = first.is_some() && self.chorus.takes_turns();
+                let takes_turns = first.is_some() && self.chorus.takes_turns(self.number);
                 if first.is_some_and(|first| !self.chorus.is_turn(self.number, first)) {
                     return Err(Refusal::Full(Box::new(Feed::Batch { lines, position })));
                 }
@@ -384,5 +397,18 @@ mod tests {
         drop(files);
         assert!(journal.offer(batch("journal", 7)).is_ok());
         assert!(late.offer(batch("journal:/ns", 1)).is_ok());
+    }
+
+    #[test]
+    fn the_place_of_one_that_left_is_taken_by_the_next() {
+        let (feeds, _told) = mpsc::channel(8);
+        let chorus = Chorus::default();
+        let (first, second) = (chorus.voice(&feeds), chorus.voice(&feeds));
+        let number = first.number();
+        drop(first);
+        for _ in 0..100 {
+            assert_eq!(chorus.late_voice(&feeds).number(), number);
+        }
+        assert_eq!((second.number(), chorus.parts().len()), (1, 2));
     }
 }

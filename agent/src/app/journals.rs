@@ -3,11 +3,11 @@
 //! look for more.
 
 use std::{
+    path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, RecvTimeoutError},
     },
-    thread::JoinHandle,
 };
 
 use anyhow::Context;
@@ -17,22 +17,25 @@ use super::chorus::{Chorus, Voice};
 use crate::{
     config, limits,
     source::{
-        Feed, Position,
+        Feed, Nothing, Position,
+        follow::thread::Thread,
         journal::{
             self, Counters, State,
             others::{self, Other},
         },
     },
+    wall_clock,
 };
 
 /// Those that are followed. Dropped, each ends.
 #[derive(Debug)]
 pub(super) struct Journals {
-    followed: Arc<Mutex<Vec<Followed>>>,
-    /// Dropping it ends the look for more.
-    stop: Option<mpsc::Sender<()>>,
-    look: Option<JoinHandle<()>>,
+    followed: Known,
+    /// Who looks for more: a folder that never answers holds up nobody else.
+    look: Option<Thread>,
 }
+
+type Known = Arc<Mutex<Vec<Followed>>>;
 
 #[derive(Debug)]
 struct Followed {
@@ -58,34 +61,42 @@ impl Journals {
     ) -> anyhow::Result<Self> {
         let (feeds, chorus) = (feeds.clone(), chorus.clone());
         let start = Start { section: section.clone(), positions, feeds, chorus };
-        let followed: Arc<Mutex<Vec<Followed>>> = Arc::default();
+        let followed = Known::default();
         if !section.enabled {
-            return Ok(Self { followed, stop: None, look: None });
+            return Ok(Self { followed, look: None });
         }
-        start.follow(&followed, true);
-        let (stop, stopped) = mpsc::channel();
-        let known = Arc::clone(&followed);
-        let thread = std::thread::Builder::new().name("journals".to_owned());
-        let look = thread.spawn(move || {
+        let start = Arc::new(start);
+        let (begin, known) = (Arc::clone(&start), Arc::clone(&followed));
+        let (stop, stopped) = mpsc::channel::<()>();
+        let (found, first) = mpsc::sync_channel(1);
+        let look = Thread::spawn("journals", stop, move || {
+            // Those that are found too late for the beginning come late.
+            if let Err(mpsc::SendError(late)) = found.send(others::find(&start.section).followed) {
+                start.follow(&known, late, false);
+            }
+            start.forget();
             let every = limits::OTHER_JOURNALS_LOOK;
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                start.follow(&known, false);
+                start.follow(&known, others::find(&start.section).followed, false);
             }
         });
         let look = look.context("the thread that looks for more journals cannot be made")?;
-        Ok(Self { followed, stop: Some(stop), look: Some(look) })
+        if let Ok(found) = first.recv_timeout(limits::FOLLOW_BEGIN) {
+            begin.follow(&followed, found, true);
+        }
+        Ok(Self { followed, look: Some(look) })
     }
 
     /// Whether there are any.
     pub(super) fn has_some(&self) -> bool {
-        !self.followed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !held(&self.followed).is_empty()
     }
 
     /// Each one's figures and whether it is read, by source, for who asks.
     pub(super) fn figures(&self) -> impl Fn() -> Vec<(String, Arc<Counters>, State)> + use<> {
         let followed = Arc::clone(&self.followed);
         move || {
-            let followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+            let followed = held(&followed);
             let figures = |it: &Followed| {
                 (others::source(&it.other.folder), it.handle.counters(), it.handle.state())
             };
@@ -93,15 +104,16 @@ impl Journals {
         }
     }
 
-    /// What cannot be read, for who asks.
-    pub(super) fn sight(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
+    /// What cannot be read, by its folder, for who asks.
+    pub(super) fn troubles(&self) -> impl Fn() -> Vec<(String, String)> + Send + Sync + use<> {
         let followed = Arc::clone(&self.followed);
         move || {
-            let followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+            let followed = held(&followed);
             let trouble = |it: &Followed| match it.handle.state() {
-                State::Unavailable(why) | State::Restarting(why) => {
-                    Some(format!("the journal of {} cannot be read: {why}", it.other))
-                }
+                State::Unavailable(why) | State::Restarting(why) => Some((
+                    it.other.to_string(),
+                    format!("the journal of {} cannot be read: {why}", it.other),
+                )),
                 _ => None,
             };
             followed.iter().filter_map(trouble).collect()
@@ -109,44 +121,46 @@ impl Journals {
     }
 }
 
+fn held(followed: &Mutex<Vec<Followed>>) -> MutexGuard<'_, Vec<Followed>> {
+    followed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Journals {
     fn drop(&mut self) {
-        self.stop = None;
-        if let Some(look) = self.look.take() {
-            // A panic of the thread was reported when it happened.
-            let _ = look.join();
-        }
+        self.look = None;
         // All are told to end before any is waited for.
-        let all =
-            std::mem::take(&mut *self.followed.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = std::mem::take(&mut *held(&self.followed));
         journal::Handle::stop_all(all.into_iter().map(|it| it.handle));
     }
 }
 
 impl Start {
-    /// Starts what is not followed yet, as long as there is room.
-    fn follow(&self, followed: &Mutex<Vec<Followed>>, is_first: bool) {
-        let found = others::find(&self.section).followed;
-        let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Starts what is not followed yet, as long as there is room. Folders are asked, and readers ended,
+    /// while nobody waits for the list.
+    fn follow(&self, followed: &Mutex<Vec<Followed>>, found: Vec<Other>, is_first: bool) {
         for other in found {
-            if followed.iter().any(|it| it.other == other) {
+            let known: Vec<Other> = held(followed).iter().map(|it| it.other.clone()).collect();
+            if known.contains(&other) {
                 continue;
             }
-            if followed.len() >= limits::OTHER_JOURNALS {
+            if known.len() >= limits::OTHER_JOURNALS {
                 // Whoever is gone makes room.
-                let Some(gone) = followed.iter().position(|it| !it.other.folder.exists()) else {
-                    return;
+                let Some(gone) = known.iter().find(|it| !it.folder.exists()) else { return };
+                let ended = {
+                    let mut followed = held(followed);
+                    let place = followed.iter().position(|it| it.other == *gone);
+                    place.map(|place| followed.remove(place))
                 };
-                followed.remove(gone);
+                drop(ended);
             }
             let voice = match is_first {
                 true => self.chorus.voice(&self.feeds),
                 false => self.chorus.late_voice(&self.feeds),
             };
-            match self.one(&other, voice) {
+            match self.one(&other, voice, is_first) {
                 Ok(handle) => {
                     tracing::info!(journal = %other, "a journal beside the host's is followed");
-                    followed.push(Followed { other, handle });
+                    held(followed).push(Followed { other, handle });
                 }
                 Err(error) => {
                     tracing::error!(%error, journal = %other, "it cannot be followed");
@@ -155,10 +169,30 @@ impl Start {
         }
     }
 
-    fn one(&self, other: &Other, voice: Voice) -> std::io::Result<journal::Handle> {
+    /// Has the positions of journals removed whose folders are gone for long.
+    fn forget(&self) {
+        let age = i64::try_from(limits::POSITION_KEPT.as_micros()).unwrap_or(i64::MAX);
+        let oldest = wall_clock::now().saturating_sub(age);
+        for position in &self.positions {
+            let folder = others::folder_of(&position.source).map(Path::new);
+            if position.at < oldest && folder.is_some_and(|folder| !folder.exists()) {
+                let gone = Position { value: Vec::new(), ..position.clone() };
+                let feed = Feed::Batch { lines: Box::new(Nothing), position: Some(gone) };
+                // Nobody listens any more: the next start has it done.
+                let _ = self.feeds.blocking_send(feed);
+            }
+        }
+    }
+
+    fn one(
+        &self,
+        other: &Other,
+        voice: Voice,
+        takes_turns: bool,
+    ) -> std::io::Result<journal::Handle> {
         let source = others::source(&other.folder);
         let from = self.positions.iter().find(|position| position.source == source).cloned();
-        let span = Some(limits::CATCH_UP_SPAN);
+        let span = takes_turns.then_some(limits::CATCH_UP_SPAN);
         let (number, chorus) = (voice.number(), self.chorus.clone());
         let config = journal::Config { span, ..other.config(&self.section) };
         let handle = journal::spawn(config, from, voice)?;

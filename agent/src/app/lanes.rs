@@ -102,6 +102,12 @@ impl Lanes {
         };
         lane(Owner::Journal, super::core::entries_of(JOURNAL, state).collect());
         lane(Owner::Files, super::core::entries_of(FILES, state).collect());
+        // Also one that left nothing but its position: what comes of it late is late again.
+        for owner in positions.keys() {
+            if let Owner::Other(number) = owner {
+                of_others.entry(*number).or_default();
+            }
+        }
         for (number, entries) in of_others {
             lane(Owner::Other(number), entries);
         }
@@ -110,20 +116,20 @@ impl Lanes {
 
     /// Takes a line of this source. Whether it is late.
     pub(super) fn push(&mut self, owner: Owner, line: Line<'_>, sink: Sink<'_>) -> bool {
-        let mut lane = self.lanes.remove(&owner).unwrap_or_default();
-        if line.at.saturating_add(DISORDER) < lane.newest {
+        let own = self.lanes.get(&owner).map_or(0, |lane| lane.newest);
+        if line.at.saturating_add(DISORDER) < own {
             // The node's clock was set back, for all of its sources.
-            lane.newest = line.at;
-            for other in self.lanes.values_mut() {
-                other.newest = other.newest.min(line.at);
+            for lane in self.lanes.values_mut() {
+                lane.newest = lane.newest.min(line.at);
             }
         }
+        let others = self.lanes.iter().filter(|(other, _)| **other != owner);
+        let ahead = others.map(|(_, lane)| lane.newest).max().unwrap_or(0);
+        let is_late = line.at.saturating_add(DISORDER) < ahead;
+        let lane = self.lanes.entry(owner).or_default();
         lane.newest = lane.newest.max(line.at);
-        let ahead = self.lanes.values().map(|other| other.newest).max().unwrap_or(0);
-        lane.is_behind = line.at.saturating_add(DISORDER) < ahead;
-        let is_late = lane.is_behind;
+        lane.is_behind = is_late;
         lane.join.push(line, &mut |joined| sink(joined, is_late));
-        self.lanes.insert(owner, lane);
         is_late
     }
 

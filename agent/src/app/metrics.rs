@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 
 use super::{door, sources::Sources};
 use crate::{
-    admin::{Admin, Ask, Behind, Complete, Ready, metrics},
+    admin::{self, Admin, Ask, Behind, Complete, Ready, metrics},
     config,
     export::{self, stats::BatchResult},
-    source::journal::{self, Counters, State},
+    source::journal::{self, Counters, State, others::folder_of},
 };
 
 /// Opens the door, where there is to be one. An agent without it works.
@@ -19,10 +19,19 @@ pub(super) async fn open(http: &config::Http, is_short: bool, asked: Asked<'_>) 
         return None;
     }
     let behind = behind(asked);
-    match crate::admin::open(&http.listen, behind).await {
-        Ok(admin) => {
-            tracing::info!(at = %admin.at(), "metrics and health are served");
-            Some(admin)
+    match admin::open(&http.listen, behind.clone()).await {
+        Ok(door) => {
+            let at = door.at().map(|at| at.to_string());
+            tracing::info!(at, "metrics and health are served");
+            Some(door)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            tracing::warn!(
+                %error, listen = http.listen,
+                "no metrics and no health while another process has that port; it is tried again. \
+                 Another http.listen, or http.enabled: false, mends it"
+            );
+            Some(admin::open_later(http.listen.clone(), behind))
         }
         Err(error) => {
             tracing::warn!(
@@ -52,8 +61,12 @@ fn complete(sources: &Sources, stats: Vec<(String, Arc<export::Stats>)>) -> Comp
     Arc::new(move |scrape| {
         let host =
             host.iter().map(|(counters, _)| journal_of(journal::SOURCE.to_owned(), counters));
-        let others = others().into_iter();
-        let others = others.map(|(source, counters, _)| journal_of(source, &counters));
+        let others: Vec<_> = others();
+        // Of a journal that is not followed any more the lag would grow for ever.
+        scrape.positions.retain(|(source, _)| {
+            folder_of(source).is_none() || others.iter().any(|(other, ..)| other == source)
+        });
+        let others = others.into_iter().map(|(source, counters, _)| journal_of(source, &counters));
         scrape.journals = host.chain(others).collect();
         scrape.destinations = stats.iter().map(|(name, stats)| destination(name, stats)).collect();
     })
@@ -65,7 +78,6 @@ fn journal_of(source: String, counters: &Counters) -> metrics::Journal {
         untrusted: counters.untrusted.load(Relaxed),
         unreadable: counters.unreadable.load(Relaxed),
         restarts: counters.restarts.load(Relaxed),
-        last: counters.last_realtime(),
     }
 }
 

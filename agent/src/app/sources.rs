@@ -54,10 +54,11 @@ impl Sources {
         let chorus = Chorus::default();
         let feeds = &feeds;
         let journals = Journals::start(&config.journal, from.journals, feeds, &chorus)?;
-        let files = follow_files(config, from.files, feeds, &chorus)?;
+        let turns = config.journal.enabled || journals.has_some();
+        let span = |takes_turns: bool| takes_turns.then_some(limits::CATCH_UP_SPAN);
+        let files = follow_files(config, from.files, span(turns), feeds, &chorus)?;
         let is_alone = !journals.has_some() && !files.as_ref().is_some_and(file::Handle::has_some);
-        let span = Some(limits::CATCH_UP_SPAN).filter(|_| !is_alone);
-        let journal = follow_journal(config, from.journal, span, feeds, &chorus)?;
+        let journal = follow_journal(config, from.journal, span(!is_alone), feeds, &chorus)?;
         chorus.begin();
         Ok(Self { logs: follow_pod_logs(config, from.logs, feeds)?, files, journals, journal })
     }
@@ -77,10 +78,7 @@ impl Sources {
                 _ => None,
             });
         }
-        let journals = self.journals.sight();
-        lookout.add("source_other_journals", move || {
-            Some(journals().join("; ")).filter(|told| !told.is_empty())
-        });
+        lookout.add_each("source_other_journals", self.journals.troubles());
         if let Some(files) = &self.files {
             lookout.add("source_files", files.hang());
         }
@@ -90,10 +88,10 @@ impl Sources {
         lookout
     }
 
-    /// Whether log files are followed, and answer.
+    /// Whether a log file is read, and answers.
     pub(super) fn files_are_read(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let hang = self.files.as_ref().filter(|files| files.has_some()).map(file::Handle::hang);
-        move || hang.as_ref().is_some_and(|hang| hang().is_none())
+        let files = self.files.as_ref().map(|files| (files.is_reading(), files.hang()));
+        move || files.as_ref().is_some_and(|(is_reading, hang)| is_reading() && hang().is_none())
     }
 
     /// Of the journals beside the host's: figures and state by source.
@@ -140,10 +138,11 @@ fn follow_journal(
 fn follow_files(
     config: &Config,
     from: Option<Position>,
+    span: Option<Duration>,
     feeds: &mpsc::Sender<Feed>,
     chorus: &Chorus,
 ) -> anyhow::Result<Option<file::Handle>> {
-    let followed = files_config(config);
+    let followed = file::Config { span, ..files_config(config) };
     if followed.logs.is_empty() {
         return Ok(None);
     }
@@ -172,6 +171,7 @@ pub fn files_config(config: &Config) -> file::Config {
         logs: paths.filter_map(|text| file::parse(text)).collect(),
         journals,
         max_age: journal.first_read.max_age,
+        span: None,
     }
 }
 
@@ -239,7 +239,7 @@ pub(super) fn sight(sources: &Sources, pods: Option<&node::pods::Handle>) -> doo
     let files = sources.files.as_ref().map(file::Handle::sight);
     let logs = sources.logs.as_ref().map(pod_logs::Handle::sight);
     let journal = sources.journal.as_ref().map(journal::Handle::sight);
-    let journals = sources.journals.sight();
+    let journals = sources.journals.troubles();
     let pods = pods.map(node::pods::Handle::sight);
     Arc::new(move || {
         let journal = match journal.as_ref().map(|state| state()) {
@@ -262,8 +262,9 @@ pub(super) fn sight(sources: &Sources, pods: Option<&node::pods::Handle>) -> doo
             }
             _ => None,
         };
+        let others = journals().into_iter().map(|(_, why)| why);
         let files = files.as_ref().map(|troubles| troubles()).unwrap_or_default();
         let logs = logs.as_ref().and_then(|trouble| trouble());
-        journal.into_iter().chain(journals()).chain(files).chain(logs).chain(pods).collect()
+        journal.into_iter().chain(others).chain(files).chain(logs).chain(pods).collect()
     })
 }

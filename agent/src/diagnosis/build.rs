@@ -112,7 +112,7 @@ fn writer_attributes(attempt: &Attempt, out: &mut Attributes) {
 
 /// What is missing, as a record.
 pub(super) fn loss(node: &str, at: Micros, loss: &Loss) -> Record {
-    let kind = loss_kind(loss.kind);
+    let kind = loss.kind.name();
     let (from, to) = (loss.from.map(utc), loss.to.map(utc));
     let uid = identity::loss(
         node,
@@ -205,16 +205,4 @@ fn sentence(attempt: &Attempt, summary: Option<&Summary>) -> String {
 fn one_line(text: &str) -> String {
     let text = plain(text).replace(['\n', '\t'], " ");
     limits::cut(text.trim_end(), limits::BODY_BYTES).0.to_owned()
-}
-
-const fn loss_kind(kind: LossKind) -> &'static str {
-    match kind {
-        LossKind::Suppressed => "suppressed",
-        LossKind::Vacuumed => "vacuumed",
-        LossKind::Rotated => "rotated",
-        LossKind::Corrupt => "corrupt",
-        LossKind::Untrusted => "untrusted",
-        LossKind::Refused => "refused",
-        LossKind::OutboxFull => "outbox_full",
-    }
 }

@@ -94,6 +94,9 @@ pub const POD_LOG_FILES: usize = 512;
 /// have one or two namespaces, if any.
 pub const OTHER_JOURNALS: usize = 4;
 
+/// How long the position of a journal is kept whose folder is gone: a disk may be mounted again.
+pub const POSITION_KEPT: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
 /// How often it is looked whether there are more.
 pub const OTHER_JOURNALS_LOOK: std::time::Duration = std::time::Duration::from_secs(10);
 

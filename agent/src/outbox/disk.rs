@@ -358,7 +358,12 @@ fn prepare(database: &Database) -> Result<Totals, Trouble> {
 fn put_state(transaction: &WriteTransaction, write: &Write) -> Result<(), Trouble> {
     let mut table = transaction.open_table(POSITIONS)?;
     for position in &write.positions {
-        table.insert(position.source.as_str(), (position.at, position.value.as_slice()))?;
+        // Of a source that is gone for good nothing is left.
+        if position.value.is_empty() {
+            table.remove(position.source.as_str())?;
+        } else {
+            table.insert(position.source.as_str(), (position.at, position.value.as_slice()))?;
+        }
     }
     let mut table = transaction.open_table(STATE)?;
     for (key, value) in &write.state {

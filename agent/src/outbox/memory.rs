@@ -71,6 +71,11 @@ impl Overlay {
         all
     }
 
+    /// How far sources were read that the file does not know of.
+    pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
+        self.positions.values().cloned()
+    }
+
     /// Takes out the oldest record of the lowest worth.
     fn least(&mut self, signal: Signal) -> Option<Entry> {
         let of_signal = self.records.iter().filter(|(seq, _)| signal_of(**seq) == signal);

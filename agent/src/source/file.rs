@@ -10,7 +10,11 @@ mod tests;
 use std::{
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -43,6 +47,8 @@ pub struct Config {
     pub journals: Vec<PathBuf>,
     /// Where reading begins when there is no position yet: no older lines than this.
     pub max_age: Duration,
+    /// While it catches up, no batch reaches over more time: others have lines of it, too.
+    pub span: Option<Duration>,
 }
 
 /// One log.
@@ -139,12 +145,16 @@ fn holds_journal(folder: &Path) -> bool {
 /// What cannot be read at the moment, for who asks.
 type Troubles = Arc<Mutex<Vec<String>>>;
 
+/// The same, and whether any is read.
+type Told = (Troubles, Arc<AtomicBool>);
+
 /// A running source. Dropping it ends the source.
 #[derive(Debug)]
 pub struct Handle {
     troubles: Troubles,
     pulse: Pulse,
     has_some: bool,
+    is_reading: Arc<AtomicBool>,
     _thread: Thread,
 }
 
@@ -166,6 +176,8 @@ fn start(
     let troubles = Troubles::default();
     let pulse = pump.wake.pulse().clone();
     let known = Arc::clone(&troubles);
+    let is_reading = Arc::new(AtomicBool::new(false));
+    let reading = Arc::clone(&is_reading);
     let (looked, look) = mpsc::sync_channel(1);
     let thread = Thread::spawn("files", stop, move || {
         pump.wake.pulse().asks(&"the folder of a followed log file".into());
@@ -173,11 +185,11 @@ fn start(
         // Nobody waits for it any more where that took too long.
         let _ = looked.send(has_some);
         // Either the agent ends, or nobody listens any more.
-        let _over = Files::new(config, from, pump, known).run();
+        let _over = Files::new(config, from, pump, (known, reading)).run();
     })?;
     // What does not answer may be there.
     let has_some = look.recv_timeout(limits::FOLLOW_BEGIN).unwrap_or(true);
-    Ok(Handle { troubles, pulse, has_some, _thread: thread })
+    Ok(Handle { troubles, pulse, has_some, is_reading, _thread: thread })
 }
 
 impl Handle {
@@ -185,6 +197,12 @@ impl Handle {
     #[must_use]
     pub const fn has_some(&self) -> bool {
         self.has_some
+    }
+
+    /// Whether any of them is open and read now.
+    pub fn is_reading(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let is_reading = Arc::clone(&self.is_reading);
+        move || is_reading.load(Relaxed)
     }
 
     /// What cannot be read, for who has no handle.
@@ -223,6 +241,7 @@ struct Files {
     pump: Pump,
     tails: Vec<Tail>,
     troubles: Troubles,
+    is_reading: Arc<AtomicBool>,
     /// Of the newest line that was handed on.
     at: Micros,
     caught_up_at: Option<Instant>,
@@ -246,7 +265,7 @@ struct Tail {
 }
 
 impl Files {
-    fn new(config: Config, from: Option<Position>, pump: Pump, troubles: Troubles) -> Self {
+    fn new(config: Config, from: Option<Position>, pump: Pump, told: Told) -> Self {
         let now = wall_clock::now();
         let old = from.as_ref().map(|from| postcard::from_bytes::<Place>(&from.value));
         let mut pump = pump;
@@ -266,7 +285,8 @@ impl Files {
         let begin = |log| Tail::begin(log, &place, oldest, now, pump.wake.pulse());
         let tails = logs.map(begin).collect();
         let at = from.map_or(0, |from| from.at);
-        Self { config, pump, tails, troubles, at, caught_up_at: None }
+        let (troubles, is_reading) = told;
+        Self { config, pump, tails, troubles, is_reading, at, caught_up_at: None }
     }
 
     fn run(&mut self) -> Result<(), Over> {
@@ -281,6 +301,10 @@ impl Files {
                 self.pump.wake.pulse().asks(&tail.shown);
                 tail.look(now);
             }
+            let is_read = |tail: &Tail| {
+                tail.is_on && tail.follow.current().is_some() && tail.follow.trouble().is_none()
+            };
+            self.is_reading.store(self.tails.iter().any(is_read), Relaxed);
             let is_full = self.hand_on(now)?;
             if is_full {
                 if self.pump.wake.is_over() {
@@ -320,11 +344,11 @@ impl Files {
     /// Hands on the next lines of all logs in the order of their times. Whether there are more.
     fn hand_on(&mut self, now: Instant) -> Result<bool, Over> {
         let mut batch = Batch::default();
-        let (is_behind, span) = (self.caught_up_at.is_none(), micros(limits::CATCH_UP_SPAN));
+        let span = self.config.span.filter(|_| self.caught_up_at.is_none()).map(micros);
         // What other sources have of the same time comes beside it.
         let reaches = |batch: &Batch, at: Micros| {
-            let first = batch.first_at().filter(|_| is_behind);
-            first.is_some_and(|first| at.saturating_sub(first) >= span)
+            let reach = batch.first_at().map(|first| at.saturating_sub(first));
+            reach.zip(span).is_some_and(|(reach, span)| reach >= span)
         };
         let mut is_far = false;
         while !batch.is_full() && !is_far {

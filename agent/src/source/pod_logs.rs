@@ -28,7 +28,7 @@ use self::{
     tree::{News, Tree},
 };
 use super::{
-    Feed, Line, Lines, Micros, Outlet, Position,
+    Feed, Micros, Nothing, Outlet, Position,
     follow::{
         First,
         pulse::Pulse,
@@ -116,14 +116,6 @@ struct Key {
     pod: String,
     container: String,
     attempt: u32,
-}
-
-/// A position alone.
-#[derive(Debug)]
-struct Nothing;
-
-impl Lines for Nothing {
-    fn each(&mut self, _: &mut dyn FnMut(Line<'_>)) {}
 }
 
 /// The thread that follows.

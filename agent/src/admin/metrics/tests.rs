@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::admin::figures::{LOSS_KINDS, LOSS_SOURCES};
+use crate::admin::figures::LOSS_SOURCES;
 use crate::catalogue;
 use crate::node::{Cni, Disk};
+use crate::node::{CniReason, DiskRole};
+use crate::source::LossKind;
 
 /// What the core of a busy node counted.
 fn counted() -> Figures {
@@ -37,7 +39,7 @@ fn counted() -> Figures {
         figures.durations.insert(scope, ([1; DURATIONS.len() + 1], 90.0));
     }
     figures.kills.insert("container_limit", 1);
-    figures.losses.insert((LOSS_SOURCES[0], LOSS_KINDS[0]), (1, 40));
+    figures.losses.insert((LOSS_SOURCES[0], LossKind::Suppressed.name()), (1, 40));
     figures
 }
 

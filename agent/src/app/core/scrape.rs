@@ -1,9 +1,12 @@
 //! What the core knows of a scrape. Owns no counter.
 
 use super::Core;
-use crate::admin::{
-    figures::Present,
-    metrics::{Queue, Scrape},
+use crate::{
+    admin::{
+        figures::Present,
+        metrics::{Queue, Scrape},
+    },
+    record::Signal,
 };
 
 impl Core {
@@ -12,18 +15,18 @@ impl Core {
     pub fn scrape(&self) -> Scrape {
         let stats = self.outbox.stats();
         let queue = |signal, records, bytes, oldest| Queue { signal, records, bytes, oldest };
-        let positions = self.outbox.positions().into_iter().map(|it| (it.source, it.at));
+        let positions = self.outbox.durable_positions().into_iter().map(|it| (it.source, it.at));
+        let oldest_span = self.outbox.fetch_of(Signal::Traces, 0, 1, 1).first().map(|it| it.time);
         Scrape {
             figures: self.figures.clone(),
             present: self.diagnosis.incidents().filter_map(|it| Present::of(&it)).collect(),
-            messages: self.counts.messages,
             observations: self.counts.observations,
             redacted: self.diagnosis.counters().redacted,
             positions: positions.collect(),
             view: self.shelf.view(),
             queues: vec![
                 queue("logs", stats.records, stats.bytes, stats.oldest),
-                queue("traces", stats.spans, stats.span_bytes, None),
+                queue("traces", stats.spans, stats.span_bytes, oldest_span),
             ],
             state_file_bytes: stats.file_bytes,
             is_durable: stats.trouble.is_none(),

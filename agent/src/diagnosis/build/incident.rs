@@ -44,7 +44,7 @@ pub(in crate::diagnosis) fn incident(telling: &Telling<'_>) -> Record {
     node::attributes(telling.around, telling.at, &mut out);
     Record {
         event: EventName::Incident,
-        uid: identity::incident_record(telling.id, state(view.state), telling.turn),
+        uid: identity::incident_record(telling.id, view.state.name(), telling.turn),
         time: telling.at,
         severity: match (view.state, view.scope) {
             (State::Open, Scope::Node | Scope::Workload) => Severity::Error,
@@ -60,8 +60,8 @@ pub(in crate::diagnosis) fn incident(telling: &Telling<'_>) -> Record {
 fn incident_attributes(telling: &Telling<'_>, out: &mut Attributes) {
     let view = telling.view;
     out.text(names::INCIDENT_ID, Some(&view.id));
-    out.text(names::INCIDENT_SCOPE, Some(scope(view.scope)));
-    out.text(names::INCIDENT_STATE, Some(state(view.state)));
+    out.text(names::INCIDENT_SCOPE, Some(view.scope.name()));
+    out.text(names::INCIDENT_STATE, Some(view.state.name()));
     out.bool(names::INCIDENT_NOTIFY, Some(telling.notify));
     out.text(names::INCIDENT_FIRST_SEEN, view.first_seen.map(utc).as_deref());
     out.text(names::INCIDENT_LAST_SEEN, view.last_seen.map(utc).as_deref());
@@ -207,7 +207,7 @@ fn sentence(view: &Incident) -> String {
             },
         ),
     };
-    let _ = write!(body, " {}: {}", state(view.state), view.cause.title);
+    let _ = write!(body, " {}: {}", view.state.name(), view.cause.title);
     let _ = write!(body, " ({})", confidence(view.cause.confidence));
     let words: Vec<&str> =
         [view.step.as_deref(), view.reason.as_deref()].into_iter().flatten().collect();
@@ -232,25 +232,6 @@ fn sentence(view: &Incident) -> String {
         }
     }
     one_line(&body)
-}
-
-const fn state(state: State) -> &'static str {
-    match state {
-        State::Open => "open",
-        State::Recovering => "recovering",
-        State::Resolved => "resolved",
-        State::Flapping => "flapping",
-        State::Superseded => "superseded",
-        State::Stale => "stale",
-    }
-}
-
-const fn scope(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Pod => "pod",
-        Scope::Workload => "workload",
-        Scope::Node => "node",
-    }
 }
 
 const fn confidence(confidence: Confidence) -> &'static str {

@@ -37,13 +37,16 @@ pub(super) fn attributes(around: Surroundings<'_>, at: Micros, out: &mut Attribu
         _ => (None, None, None),
     };
     out.bool(names::NODE_CNI_READY, is_ready);
-    out.text(names::NODE_CNI_REASON, reason.filter(|_| is_ready == Some(false)).map(cni_reason));
+    out.text(
+        names::NODE_CNI_REASON,
+        reason.filter(|_| is_ready == Some(false)).map(CniReason::name),
+    );
     let oldest = oldest.into_iter().chain(known_at).min();
     out.double(names::NODE_AGE_SECONDS, oldest.map(|oldest| seconds(at.saturating_sub(oldest))));
 }
 
 fn disk_attributes(disk: &Disk, out: &mut Attributes) {
-    let role = disk_role(disk.role);
+    let role = disk.role.name();
     let name = |what: &str| format!("podwhy.node.disk.{role}.{what}");
     out.int(name("free_bytes"), Some(disk.free_bytes));
     out.double(name("free_ratio"), ratio(disk.free_bytes, disk.total_bytes));
@@ -60,7 +63,7 @@ pub(super) fn all_attributes(view: &node::View, out: &mut Attributes) {
     }
     if let Some(cni) = &view.cni {
         out.bool(names::NODE_CNI_READY, Some(cni.ready));
-        let reason = cni.reason.filter(|_| !cni.ready).map(cni_reason);
+        let reason = cni.reason.filter(|_| !cni.ready).map(CniReason::name);
         out.text(names::NODE_CNI_REASON, reason);
         out.int(names::NODE_CNI_LEASES_FREE, cni.leases_free);
     }
@@ -74,26 +77,4 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 #[expect(clippy::cast_precision_loss, reason = "ages are far below 2^52 microseconds")]
 fn seconds(micros: Micros) -> f64 {
     micros as f64 / 1e6
-}
-
-const fn disk_role(role: DiskRole) -> &'static str {
-    match role {
-        DiskRole::Kubelet => "kubelet",
-        DiskRole::Runtime => "runtime",
-        DiskRole::RuntimeState => "runtime_state",
-        DiskRole::Log => "log",
-        DiskRole::Root => "root",
-    }
-}
-
-const fn cni_reason(reason: CniReason) -> &'static str {
-    match reason {
-        CniReason::ConfigFolderMissing => "config_folder_missing",
-        CniReason::ConfigMissing => "config_missing",
-        CniReason::ConfigInvalid => "config_invalid",
-        CniReason::PluginMissing => "plugin_missing",
-        CniReason::PluginNotExecutable => "plugin_not_executable",
-        CniReason::AddressesExhausted => "addresses_exhausted",
-        CniReason::KubeletSaysNotReady => "kubelet_says_not_ready",
-    }
 }

@@ -27,7 +27,7 @@ use crate::source::Loss;
 fn config(logs: &[(&Path, Kind)]) -> Config {
     let log = |(path, kind): &(&Path, Kind)| LogFile { path: (*path).to_owned(), kind: *kind };
     let max_age = Duration::from_secs(7200);
-    Config { logs: logs.iter().map(log).collect(), journals: Vec::new(), max_age }
+    Config { logs: logs.iter().map(log).collect(), journals: Vec::new(), max_age, span: None }
 }
 
 /// Runs the source until it has handed on so many lines more and has caught up.

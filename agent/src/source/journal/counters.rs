@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use podwhy_parser::Origin;
 
 use super::frame;
-use crate::source::Micros;
 
 /// Counted since the start of the agent.
 #[derive(Debug, Default)]
@@ -49,12 +48,6 @@ impl Counters {
         self.by_origin.get(place).map_or(0, |count| count.load(Relaxed))
     }
 
-    /// Journal time of the last entry that was read.
-    #[must_use]
-    pub fn last_realtime(&self) -> Option<Micros> {
-        Some(self.last_at.load(Relaxed)).filter(|&at| at != 0)
-    }
-
     pub(super) fn line(&self, entry: &frame::Entry<'_>) {
         let place = usize::from(frame::origin_index(entry.origin));
         if let Some(count) = self.by_origin.get(place) {
@@ -72,8 +65,8 @@ impl Counters {
         self.untrusted.fetch_add(u64::from(trailer.untrusted), Relaxed);
         self.without_message.fetch_add(u64::from(trailer.without_message), Relaxed);
         self.transient.fetch_add(u64::from(trailer.transient), Relaxed);
+        self.last_at.store(trailer.at, Relaxed);
         let unreadable = trailer.unreadable.as_ref().map_or(0, |unreadable| unreadable.count);
         self.unreadable.fetch_add(u64::from(unreadable), Relaxed);
-        self.last_at.store(trailer.at, Relaxed);
     }
 }

@@ -12,6 +12,8 @@
 {{- else if or (not $config.journal.root) (eq $config.journal.root "/") }}
 {{- /* Never /var/log/journal: creating it would switch journald to persistent storage. */}}
 {{- $paths = append $paths (dict "path" "/run/log/journal" "type" "DirectoryOrCreate") }}
+{{- else }}
+{{- $paths = append $paths (dict "path" $config.journal.root "type" "Directory") }}
 {{- end }}
 {{- end }}
 {{- if include "podwhy.isOn" $config.journal }}
@@ -99,12 +101,11 @@
 - name: PODWHY_CLUSTER_NAME
   value: {{ . | quote }}
 {{- end }}
+- name: PODWHY_HTTP_ENABLED
+  value: {{ .Values.http.enabled | toString | quote }}
 {{- if .Values.http.enabled }}
 - name: PODWHY_HTTP_LISTEN
   value: ":{{ .Values.http.port }}"
-{{- else }}
-- name: PODWHY_HTTP_ENABLED
-  value: "false"
 {{- end }}
 {{- if .Values.causes }}
 {{- $files := list }}
