@@ -117,6 +117,9 @@ async fn live(
 ) -> anyhow::Result<()> {
     let identity = Identity { node: node_name(config), cluster: config.cluster_name.clone() };
     let destinations = destinations(config, environment)?;
+    let concludes = until == Until::CaughtUp;
+    let (scrapes, scrapes_in) = mpsc::channel(limits::SCRAPES);
+    let admin = metrics::open(&config.http, concludes, scrapes, &identity.node).await;
     let Some(opened) = open_outbox(&config.state, signals).await? else { return Ok(()) };
     let notices = Notices::default();
     let mut core = Core::new(opened.outbox, settings(config, &identity), Arc::clone(&notices.logs));
@@ -135,7 +138,6 @@ async fn live(
     let (asks, asks_in) = mpsc::channel(limits::DOOR_CONNECTIONS);
     let (facts, facts_in) = mpsc::channel(limits::FACTS);
     let (over, is_over) = oneshot::channel();
-    let (scrapes, scrapes_in) = mpsc::channel(limits::SCRAPES);
     let evidence = Evidence::start(&config.evidence, &facts);
     let inlets = Inlets {
         feeds: feeds_in,
@@ -149,7 +151,6 @@ async fn live(
         labels: sources.learner(),
         lookout: sources.lookout(),
     };
-    let concludes = until == Until::CaughtUp;
     let (concluded, is_concluded) = oneshot::channel();
     let ends = Ends { caught_up: Some(caught_up), concludes, concluded: Some(concluded) };
     let core = spawn(core, inlets, ends)?;
@@ -167,8 +168,7 @@ async fn live(
     let (drain, draining) = watch::channel(None);
     let mut delivery = Delivery::begin(destinations, &identity, &requests, &notices, &draining);
     drop(requests);
-    let asked = (scrapes, (&sources, blind), delivery.stats(), &*identity.node);
-    let admin = metrics::open(&config.http, concludes, asked).await;
+    admin.connect(&sources, blind, delivery.stats());
 
     let mut fault = None;
     tokio::select! {

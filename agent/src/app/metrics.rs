@@ -1,6 +1,6 @@
 //! Connects the door for metrics and health: who knows what of a scrape. Counts nothing.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
 use tokio::sync::mpsc;
 
@@ -12,17 +12,66 @@ use crate::{
     source::journal::{self, Counters, State, others::folder_of},
 };
 
+/// The door, open from the start on: a probe learns that the agent lives while its state is read.
+pub(super) struct Door {
+    _admin: Option<Admin>,
+    behind: Arc<Parts>,
+}
+
+/// What is there to be asked once the parts are.
+#[derive(Default)]
+struct Parts {
+    complete: OnceLock<Complete>,
+    ready: OnceLock<Ready>,
+}
+
 /// Opens the door, where there is to be one. An agent without it works.
-pub(super) async fn open(http: &config::Http, is_short: bool, asked: Asked<'_>) -> Option<Admin> {
+pub(super) async fn open(
+    http: &config::Http,
+    is_short: bool,
+    core: mpsc::Sender<Ask>,
+    node: &str,
+) -> Door {
+    let parts = Arc::<Parts>::default();
+    let (completed, asked) = (Arc::clone(&parts), Arc::clone(&parts));
+    let behind = Behind {
+        core,
+        complete: Arc::new(move |scrape| {
+            if let Some(complete) = completed.complete.get() {
+                complete(scrape);
+            }
+        }),
+        ready: Arc::new(move || match asked.ready.get() {
+            Some(ready) => ready(),
+            None => Err(vec!["the agent is starting".to_owned()]),
+        }),
+        node: node.into(),
+    };
     // Nobody scrapes what ends when it has read all.
-    if !http.enabled || is_short {
-        return None;
+    let is_wanted = http.enabled && !is_short;
+    Door { _admin: if is_wanted { listen(http, behind).await } else { None }, behind: parts }
+}
+
+impl Door {
+    /// The parts are there.
+    pub(super) fn connect(
+        &self,
+        sources: &Sources,
+        sight: door::Sight,
+        stats: Vec<(String, Arc<export::Stats>)>,
+    ) {
+        // Once: there is one life.
+        let _ = self.behind.complete.set(complete(sources, stats));
+        let _ = self.behind.ready.set(ready(sources, sight));
     }
-    let behind = behind(asked);
+}
+
+async fn listen(http: &config::Http, behind: Behind) -> Option<Admin> {
     match admin::open(&http.listen, behind.clone()).await {
         Ok(door) => {
-            let at = door.at().map(|at| at.to_string());
-            tracing::info!(at, "metrics and health are served");
+            if let Some(at) = door.at() {
+                tracing::info!(%at, "metrics and health are served");
+            }
             Some(door)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -42,16 +91,6 @@ pub(super) async fn open(http: &config::Http, is_short: bool, asked: Asked<'_>) 
             None
         }
     }
-}
-
-/// Who knows what: the core, the sources, the exporters; and the node's name.
-type Asked<'a> =
-    (mpsc::Sender<Ask>, (&'a Sources, door::Sight), Vec<(String, Arc<export::Stats>)>, &'a str);
-
-/// Whom the door asks.
-fn behind((core, (sources, sight), stats, node): Asked<'_>) -> Behind {
-    let (complete, ready) = (complete(sources, stats), ready(sources, sight));
-    Behind { core, complete, ready, node: node.into() }
 }
 
 /// Figures that the core does not have.
