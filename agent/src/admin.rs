@@ -1,8 +1,11 @@
-//! The agent's own door for machines, on the node's address: `/metrics`, `/livez`, `/readyz`. Owns
-//! the HTTP server. Says nothing that stands in a log: words of closed lists, numbers and times only.
+//! The agent's own doors. Owns the HTTP server, and the door for machines on the node's address:
+//! `/metrics`, `/livez`, `/readyz`. That one says nothing that stands in a log: words of closed lists,
+//! numbers and times only. The page for people has rules of its own.
 
 pub mod figures;
+pub mod history;
 pub mod metrics;
+pub mod page;
 mod process;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -85,7 +88,7 @@ pub async fn open(listen: &str, behind: Behind) -> std::io::Result<Admin> {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(behind);
-    Ok(Admin { at, serving: tokio::spawn(serve(listener, router)) })
+    Ok(Admin { at, serving: tokio::spawn(serve(listener, router, limits::HTTP_CONNECTIONS)) })
 }
 
 async fn bind(listen: &str) -> std::io::Result<TcpListener> {
@@ -100,8 +103,8 @@ async fn bind(listen: &str) -> std::io::Result<TcpListener> {
 }
 
 /// One task per connection, so many at once, each for so long: who only connects holds nobody up.
-async fn serve(listener: TcpListener, router: Router) {
-    let seats = Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS));
+async fn serve(listener: TcpListener, router: Router, seats: usize) {
+    let seats = Arc::new(Semaphore::new(seats));
     loop {
         let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {

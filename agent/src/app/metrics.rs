@@ -1,24 +1,46 @@
-//! Connects the door for metrics and health: who knows what of a scrape. Counts nothing.
+//! Connects the doors for machines and for people: who knows what of a scrape and of the page.
+//! Counts nothing.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use tokio::sync::mpsc;
 
-use super::{door, sources::Sources};
+use super::{
+    door,
+    sources::{JOURNAL_OFF, Sources},
+};
 use crate::{
-    admin::{Admin, Ask, Behind, Complete, Ready, metrics},
-    config,
+    admin::{Admin, Ask, Behind, Complete, Ready, metrics, page, page::Page},
+    config::{self, Config},
     export::{self, stats::BatchResult},
     source::journal::{self, Counters, State},
 };
 
-/// Opens the door, where there is to be one. An agent without it works.
-pub(super) async fn open(http: &config::Http, is_short: bool, asked: Asked<'_>) -> Option<Admin> {
-    // Nobody scrapes what ends when it has read all.
-    if !http.enabled || is_short {
-        return None;
+/// Opens the doors that there are to be. An agent without them works.
+pub(super) async fn open(
+    config: &Config,
+    is_short: bool,
+    asked: Asked<'_>,
+) -> (Option<Admin>, Option<Page>) {
+    // Nobody looks at what ends when it has read all.
+    if is_short {
+        return (None, None);
     }
-    let behind = behind(asked);
+    let parts = Parts::of(&asked);
+    let admin = if config.http.enabled {
+        for_machines(&config.http, parts.behind(asked.scrapes, asked.node)).await
+    } else {
+        None
+    };
+    let page = if config.page.enabled {
+        for_people(config, parts.behind_page(asked.pages, asked.node)).await
+    } else {
+        None
+    };
+    (admin, page)
+}
+
+async fn for_machines(http: &config::Http, behind: Behind) -> Option<Admin> {
     match crate::admin::open(&http.listen, behind).await {
         Ok(admin) => {
             tracing::info!(at = %admin.at(), "metrics and health are served");
@@ -35,14 +57,72 @@ pub(super) async fn open(http: &config::Http, is_short: bool, asked: Asked<'_>) 
     }
 }
 
-/// Who knows what: the core, the sources, the exporters; and the node's name.
-type Asked<'a> =
-    (mpsc::Sender<Ask>, (&'a Sources, door::Sight), Vec<(String, Arc<export::Stats>)>, &'a str);
+async fn for_people(config: &Config, behind: page::Behind) -> Option<Page> {
+    let listen = &config.page.listen;
+    match page::open(listen, &config.state.folder, behind).await {
+        Ok(page) => {
+            tracing::info!(at = %page.at(), "the page is served; podwhy open tells its address");
+            Some(page)
+        }
+        Err(error) => {
+            tracing::warn!(
+                %error, listen,
+                "no page: another page.listen, or page.enabled: false, mends it"
+            );
+            None
+        }
+    }
+}
 
-/// Whom the door asks.
-fn behind((core, (sources, sight), stats, node): Asked<'_>) -> Behind {
-    let (complete, ready) = (complete(sources, stats), ready(sources, sight));
-    Behind { core, complete, ready, node: node.into() }
+/// Who knows what: the core, the sources, the exporters; and the node's name.
+pub(super) struct Asked<'a> {
+    pub(super) scrapes: mpsc::Sender<Ask>,
+    pub(super) pages: mpsc::Sender<page::Ask>,
+    pub(super) sources: &'a Sources,
+    pub(super) sight: door::Sight,
+    pub(super) stats: Vec<(String, Arc<export::Stats>)>,
+    pub(super) node: &'a str,
+}
+
+/// What the core does not know.
+struct Parts {
+    complete: Complete,
+    ready: Ready,
+    sight: door::Sight,
+    stats: Vec<(String, Arc<export::Stats>)>,
+}
+
+impl Parts {
+    fn of(asked: &Asked<'_>) -> Self {
+        Self {
+            complete: complete(asked.sources, asked.stats.clone()),
+            ready: ready(asked.sources, Arc::clone(&asked.sight)),
+            sight: Arc::clone(&asked.sight),
+            stats: asked.stats.clone(),
+        }
+    }
+
+    fn behind(&self, core: mpsc::Sender<Ask>, node: &str) -> Behind {
+        let (complete, ready) = (Arc::clone(&self.complete), Arc::clone(&self.ready));
+        Behind { core, complete, ready, node: node.into() }
+    }
+
+    fn behind_page(self, core: mpsc::Sender<page::Ask>, node: &str) -> page::Behind {
+        let complete: page::Complete = Arc::new(move |snapshot| {
+            (self.complete)(&mut snapshot.scrape);
+            snapshot.is_reading = (self.ready)().is_ok();
+            snapshot.blind = (self.sight)();
+            if snapshot.is_reading {
+                snapshot.blind.retain(|what| what != JOURNAL_OFF);
+            }
+            let paused = self
+                .stats
+                .iter()
+                .filter_map(|(name, stats)| stats.paused().map(|why| (name.clone(), why)));
+            snapshot.paused = paused.collect();
+        });
+        page::Behind { core, complete, node: node.into() }
+    }
 }
 
 /// Figures that the core does not have.
