@@ -71,6 +71,10 @@ generate:
 image ARCHIVE BINARY:
     deploy/image/build {{ARCHIVE}} {{BINARY}}
 
+# The page in a headless Chromium; pictures in target/browser.
+browser:
+    tests/run --browser
+
 # podwhy on a real node, installed with Helm, as root.
 cluster:
     tests/run --cluster

@@ -93,6 +93,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["export/otlp_http", "export/config", "export/credentials"]),
     ("tonic", &["export/otlp_grpc", "node/runtime"]),
     ("axum", &["admin"]),
+    ("maud", &["admin/page"]),
     ("clap", &["main", "command"]),
     ("serde_saphyr", &["config", "catalogue", "source/paste"]),
     (

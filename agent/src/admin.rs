@@ -1,8 +1,11 @@
-//! The agent's own door for machines, on the node's address: `/metrics`, `/livez`, `/readyz`. Owns
-//! the HTTP server. Says nothing that stands in a log: words of closed lists, numbers and times only.
+//! The agent's own doors. Owns the HTTP server, and the door for machines on the node's address:
+//! `/metrics`, `/livez`, `/readyz`. That one says nothing that stands in a log: words of closed lists,
+//! numbers and times only. The page for people has rules of its own.
 
 pub mod figures;
+pub mod history;
 pub mod metrics;
+pub mod page;
 mod process;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -79,7 +82,10 @@ impl Drop for Admin {
 pub async fn open(listen: &str, behind: Behind) -> std::io::Result<Admin> {
     let listener = bind(listen).await?;
     let at = Some(listener.local_addr()?);
-    Ok(Admin { at, serving: tokio::spawn(serve(listener, router(behind))) })
+    Ok(Admin {
+        at,
+        serving: tokio::spawn(serve(listener, router(behind), limits::HTTP_CONNECTIONS)),
+    })
 }
 
 /// The same where another process has the place: it is tried again until that one leaves.
@@ -93,7 +99,7 @@ pub fn open_later(listen: String, behind: Behind) -> Admin {
             }
         };
         tracing::info!(listen, "metrics and health are served now");
-        serve(listener, router(behind)).await;
+        serve(listener, router(behind), limits::HTTP_CONNECTIONS).await;
     });
     Admin { at: None, serving }
 }
@@ -119,8 +125,8 @@ async fn bind(listen: &str) -> std::io::Result<TcpListener> {
 }
 
 /// One task per connection, so many at once, each for so long: who only connects holds nobody up.
-async fn serve(listener: TcpListener, router: Router) {
-    let seats = Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS));
+async fn serve(listener: TcpListener, router: Router, seats: usize) {
+    let seats = Arc::new(Semaphore::new(seats));
     loop {
         let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {

@@ -138,6 +138,7 @@ async fn live(
     let (asks, asks_in) = mpsc::channel(limits::DOOR_CONNECTIONS);
     let (facts, facts_in) = mpsc::channel(limits::FACTS);
     let (over, is_over) = oneshot::channel();
+    let (pages, pages_in) = mpsc::channel(limits::PAGE_ASKS);
     let evidence = Evidence::start(&config.evidence, &facts);
     let inlets = Inlets {
         feeds: feeds_in,
@@ -147,6 +148,7 @@ async fn live(
         facts: facts_in,
         asks: asks_in,
         scrapes: scrapes_in,
+        pages: pages_in,
         evidence,
         labels: sources.learner(),
         lookout: sources.lookout(),
@@ -160,15 +162,14 @@ async fn live(
 
     let pods = follow_pods(config, &identity.node, facts);
     let blind = sight(&sources, pods.as_ref());
-    let door = door::open(&config.state.folder, asks, Arc::clone(&blind));
-    if let Err(error) = &door {
-        tracing::warn!(%error, folder = %config.state.folder.display(), "podwhy why will not find this agent: its socket cannot be made");
-    }
+    let door = open_door(config, asks, Arc::clone(&blind));
 
     let (drain, draining) = watch::channel(None);
     let mut delivery = Delivery::begin(destinations, &identity, &requests, &notices, &draining);
     drop(requests);
-    admin.connect(&sources, blind, delivery.stats());
+    let (stats, node) = (delivery.stats(), &*identity.node);
+    let asked = metrics::Asked { pages, sources: &sources, sight: blind, stats, node };
+    let page = admin.connect(config, concludes, asked).await;
 
     let mut fault = None;
     tokio::select! {
@@ -184,7 +185,7 @@ async fn live(
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
     // moment more would have saved, and all of it within one deadline.
     let deadline = Instant::now() + until.drain();
-    drop((admin, door, checker, pods));
+    drop((admin, page, door, checker, pods));
     drop(sources);
     // Errors would mean that the core is gone, which its join tells below.
     let _ = over.send(());
@@ -192,6 +193,20 @@ async fn live(
     drain.send_replace(Some(deadline));
     let delivered = delivery.end(deadline).await;
     ended(core, until, delivered, fault).await
+}
+
+/// The door for `why` and `bundle`. An agent without it works.
+fn open_door(
+    config: &Config,
+    asks: mpsc::Sender<door::Ask>,
+    blind: door::Sight,
+) -> Option<door::Door> {
+    let folder = &config.state.folder;
+    let opened = door::open(folder, asks, blind);
+    if let Err(error) = &opened {
+        tracing::warn!(%error, folder = %folder.display(), "podwhy why will not find this agent: its socket cannot be made");
+    }
+    opened.ok()
 }
 
 /// The core's end, and what the run fails with.
@@ -256,6 +271,7 @@ struct Inlets {
     facts: mpsc::Receiver<Dated>,
     asks: mpsc::Receiver<door::Ask>,
     scrapes: mpsc::Receiver<admin::Ask>,
+    pages: mpsc::Receiver<admin::page::Ask>,
     /// Whom the engine's questions go to.
     evidence: Evidence,
     /// Who chooses pods by their labels.
@@ -376,6 +392,10 @@ async fn turn(mut core: Core, mut inlets: Inlets, mut ends: Ends) {
             Some(ask) = inlets.scrapes.recv() => {
                 // Prometheus asks again.
                 drop(ask.send(core.scrape()));
+            }
+            Some(ask) = inlets.pages.recv() => {
+                // The page asks again.
+                drop(ask.send(core.snapshot()));
             }
             () = tokio::time::sleep_until(look_by), if is_blind => is_blind = false,
             view = inlets.views.recv(), if has_views => {

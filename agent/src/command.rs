@@ -13,6 +13,7 @@ mod check;
 mod config;
 mod demo;
 pub mod explain;
+mod open;
 mod parse;
 mod reach;
 mod temporary;
@@ -51,6 +52,7 @@ Start here:
   podwhy cause                         every cause it knows, what each means and what to do
   podwhy check                         what the agent could read on this machine
   podwhy why                           what the agent of this node knows: what fails, and why
+  podwhy open                          the address of that agent's page
   podwhy bundle                        all of that in one redacted file, for explain elsewhere
   podwhy agent                         the node agent: prints, or sends to an OTLP endpoint
 
@@ -65,6 +67,7 @@ enum Command {
     Config(config::Config),
     Demo(demo::Args),
     Explain(explain::Args),
+    Open(open::Args),
     Parse(parse::Args),
     Why(why::Args),
 }
@@ -80,6 +83,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Open(arguments) => open::run(&arguments),
         Command::Parse(arguments) => parse::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
     }

@@ -20,7 +20,7 @@ pub use error::Error;
 pub use evidence::{Evidence, Kubernetes, LastWords};
 pub use export::{Compression, Export, Protocol, Traces};
 pub use files::{Files, PodLogs};
-pub use http::Http;
+pub use http::{Http, Page};
 pub use recovery::Recovery;
 pub use section::{Catchup, Diagnosis, FirstRead, Journal, Repeats, State};
 
@@ -63,6 +63,8 @@ pub struct Config {
     pub export: Export,
     /// The agent's door for metrics and health.
     pub http: Http,
+    /// The agent's page for people.
+    pub page: Page,
     /// The agent's own log.
     pub log: telemetry::Config,
 }
@@ -171,6 +173,7 @@ fn validate(config: &Config) -> Result<(), (&'static str, String)> {
     config.evidence.validate()?;
     config.kubernetes.validate()?;
     config.http.validate()?;
+    config.page.validate()?;
     config.export.validate()
 }
 

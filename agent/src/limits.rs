@@ -5,8 +5,9 @@ mod engine;
 mod follow;
 mod http;
 mod memory;
+mod page;
 
-pub use self::{delivery::*, engine::*, follow::*, http::*, memory::*};
+pub use self::{delivery::*, engine::*, follow::*, http::*, memory::*, page::*};
 
 /// Feeds waiting for the core thread. Few, because each journal batch may hold `BATCH_BYTES`:
 /// full means that the readers stop reading.

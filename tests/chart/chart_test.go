@@ -339,6 +339,7 @@ func Test_o26_each_object_appears_exactly_when_it_is_switched_on(t *testing.T) {
 		"networkPolicy.enabled=true":                                            {"NetworkPolicy"},
 		"openshift.securityContextConstraints.create=true":                      {"SecurityContextConstraints"},
 		"http.enabled=false":                                                    {},
+		"page.enabled=false":                                                    {},
 		"podMonitor.enabled=true":                                               {"PodMonitor"},
 		"serviceMonitor.enabled=true":                                           {"Service", "ServiceMonitor"},
 		"prometheusRule.enabled=true,prometheusRule.additionalGroups[0].name=a": {"PrometheusRule"},

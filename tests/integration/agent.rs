@@ -65,6 +65,7 @@ impl Setup {
              disk: {{ kubelet: [{folder}], runtime: [{folder}] }}\n\
              export: {{ endpoint: \"{}\", start_jitter: 0s }}\n\
              http: {{ listen: '127.0.0.1:0' }}\n\
+             page: {{ listen: '127.0.0.1:0' }}\n\
              log: {{ level: debug, format: text }}\n{}",
             self.node, self.endpoint, self.more
         )

@@ -37,6 +37,7 @@ mod main_path;
 mod metrics;
 mod order;
 mod outage;
+mod page;
 mod recordings;
 mod redaction;
 mod scarce;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use podwhy_parser::{Component, Severity};
 
+use super::history::Day;
 use crate::{
     catalogue, incident,
     incident::{Incident, State, Who},
@@ -49,6 +50,8 @@ pub struct Figures {
     pub durations: BTreeMap<&'static str, ([u64; DURATIONS.len() + 1], f64)>,
     /// Kills by killer.
     pub kills: BTreeMap<&'static str, u64>,
+    /// The last 24 hours, which outlive the agent.
+    pub day: Day,
     /// Losses by source and kind, and how many lines are known to be missing.
     pub losses: BTreeMap<(&'static str, &'static str), (u64, u64)>,
     /// Those that are not over, and what of them was counted.
@@ -142,6 +145,7 @@ impl Figures {
             _ => return,
         };
         *self.successes.entry(step).or_default() += 1;
+        self.day.worked(seen.at);
     }
 
     /// A failed attempt.
@@ -156,11 +160,13 @@ impl Figures {
         let is_new = !self.known.contains_key(&incident.id);
         if is_new {
             *self.opened.entry((class, scope)).or_default() += 1;
+            incident.first_seen.into_iter().for_each(|at| self.day.opened(at));
         }
         if is_over(incident.state) {
             self.known.remove(&incident.id);
             let outcome = incident.state.name();
             *self.ended.entry((class, scope, outcome)).or_default() += 1;
+            incident.resolved_at.into_iter().for_each(|at| self.day.resolved(at));
             self.lasted(scope, incident);
             return;
         }

@@ -86,6 +86,8 @@ pub struct Journal {
     pub unreadable: u64,
     /// Times that the reader was started anew.
     pub restarts: u64,
+    /// Time of the last entry that was read.
+    pub last: Option<Micros>,
 }
 
 /// The text of a scrape; `node` is a label of every series.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::scrape::count_attempts;
 #[cfg(feature = "test-faults")]
 use super::diary;
 use super::{
@@ -19,7 +20,7 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
-    admin::figures::Figures,
+    admin::{figures::Figures, history::Past},
     catalogue::Catalogue,
     diagnosis::{Check, Diagnosis, Input, Output, Settings, StateChange},
     export::{Pending, Request, encode, spans::Spans},
@@ -35,6 +36,7 @@ use crate::{
 /// Whose an entry of the durable state is: the first byte of its key; `lanes` has two more.
 const DIAGNOSIS_STATE: u8 = b'd';
 const SPANS_STATE: u8 = b's';
+const DAY_STATE: u8 = b'q';
 
 /// The core of the agent, of `demo` and of the tests: whatever is fed, in order, through the same
 /// engine into the same transaction.
@@ -69,6 +71,8 @@ pub struct Core {
     names: Names,
     counts: Counts,
     figures: Figures,
+    /// What happened to incidents and checks, for the page.
+    past: Past,
     #[cfg(feature = "test-faults")]
     diary: diary::Diary,
 }
@@ -137,12 +141,14 @@ impl Core {
             names: Names::default(),
             counts,
             figures: Figures::default(),
+            past: Past::default(),
             #[cfg(feature = "test-faults")]
             diary: diary::Diary::open(),
         };
         core.tell_refused(state.len());
         let open: Vec<_> = core.diagnosis.incidents().collect();
         core.figures.resume(&open);
+        core.figures.day.restore(entries_of(DAY_STATE, &state));
         core
     }
 
@@ -227,8 +233,9 @@ impl Core {
 
     /// The node looks like this from now on.
     pub fn node(&mut self, view: View) {
-        let fact = Fact::View(Box::new(view.clone()));
-        self.shelf.keep(&shelf::dated(wall_clock::now(), fact));
+        let now = wall_clock::now();
+        self.figures.day.looked(now, &view);
+        self.shelf.keep(&shelf::dated(now, Fact::View(Box::new(view.clone()))));
         self.note(Input::Node(view));
     }
 
@@ -262,6 +269,7 @@ impl Core {
 
     /// A check of the node becomes a record.
     pub fn check(&mut self, check: Check) {
+        self.past.checked(&check, wall_clock::now());
         self.note(Input::Checked(check));
     }
 
@@ -334,7 +342,7 @@ impl Core {
     /// concluded the positions alone are written, and only every few seconds: a transaction for
     /// every quiet batch would write 68 times what it says.
     pub fn commit(&mut self, now: Instant, pace: Pace) -> Option<Change> {
-        self.count_attempts();
+        count_attempts(&mut self.output, &mut self.figures, self.at);
         let is_quiet = self.output.records.is_empty() && self.removed.is_empty();
         if is_quiet && pace == Pace::WhenDue && now < self.quiet_commit_at {
             return None;
@@ -393,7 +401,7 @@ impl Core {
 
     fn gather(&mut self, [reported, reported_spans]: [u64; 2]) -> Commit {
         let observed = wall_clock::now();
-        let Self { output, bounds, lanes, diagnosis, spans, figures, .. } = self;
+        let Self { output, bounds, lanes, diagnosis, spans, figures, past, at, .. } = self;
         let (mut records, mut ended) = (Vec::with_capacity(output.records.len()), Vec::new());
         for record in output.records.drain(..) {
             figures.record(&record);
@@ -404,12 +412,16 @@ impl Core {
             ended.extend(span.map(|(time, bytes)| Entry { time, worth: Worth::Incident, bytes }));
         }
         // Their changes are among the records; who asks is told how they stand.
-        output.incidents.drain(..).for_each(|incident| figures.incident(&incident));
+        for incident in output.incidents.drain(..) {
+            figures.incident(&incident);
+            past.incident(&incident, *at);
+        }
         let mut state_changes: Vec<StateChange> = lanes.changes().collect();
         let mut keep = |owner: u8, (key, value): StateChange| {
             state_changes.push((owned_by(owner, key), value));
         };
         diagnosis.changes(&mut |change| keep(DIAGNOSIS_STATE, change));
+        figures.day.changes(observed, &mut |change| keep(DAY_STATE, change));
         if let Some((spans, _)) = spans {
             spans.changes(&mut |change| keep(SPANS_STATE, change));
         }
@@ -463,6 +475,7 @@ fn understand(
         let seen = Box::new(observation);
         let input = if is_late { Input::Late(seen) } else { Input::Observed(seen) };
         diagnosis.apply(joined.line.at, input, output);
+        count_attempts(output, figures, joined.line.at);
     }
 }
 

@@ -1,39 +1,44 @@
-//! Connects the door for metrics and health: who knows what of a scrape. Counts nothing.
+//! Connects the doors for machines and for people: who knows what of a scrape and of the page.
+//! Counts nothing.
 
 use std::sync::{Arc, OnceLock, atomic::Ordering::Relaxed};
 
 use tokio::sync::mpsc;
 
-use super::{door, sources::Sources};
+use super::{
+    door,
+    sources::{JOURNAL_OFF, Sources},
+};
 use crate::{
-    admin::{self, Admin, Ask, Behind, Complete, Ready, metrics},
-    config,
+    admin::{self, Admin, Ask, Behind, Complete, Ready, metrics, page, page::Page},
+    config::{self, Config},
     export::{self, stats::BatchResult},
     source::journal::{self, Counters, State, others::folder_of},
 };
 
-/// The door, open from the start on: a probe learns that the agent lives while its state is read.
+/// The door for machines, open from the start on: a probe learns that the agent lives while its state
+/// is read.
 pub(super) struct Door {
     _admin: Option<Admin>,
-    behind: Arc<Parts>,
+    later: Arc<Later>,
 }
 
 /// What is there to be asked once the parts are.
 #[derive(Default)]
-struct Parts {
+struct Later {
     complete: OnceLock<Complete>,
     ready: OnceLock<Ready>,
 }
 
-/// Opens the door, where there is to be one. An agent without it works.
+/// Opens the door for machines, where there is to be one. An agent without it works.
 pub(super) async fn open(
     http: &config::Http,
     is_short: bool,
     core: mpsc::Sender<Ask>,
     node: &str,
 ) -> Door {
-    let parts = Arc::<Parts>::default();
-    let (completed, asked) = (Arc::clone(&parts), Arc::clone(&parts));
+    let later = Arc::<Later>::default();
+    let (completed, asked) = (Arc::clone(&later), Arc::clone(&later));
     let behind = Behind {
         core,
         complete: Arc::new(move |scrape| {
@@ -47,26 +52,31 @@ pub(super) async fn open(
         }),
         node: node.into(),
     };
-    // Nobody scrapes what ends when it has read all.
+    // Nobody looks at what ends when it has read all.
     let is_wanted = http.enabled && !is_short;
-    Door { _admin: if is_wanted { listen(http, behind).await } else { None }, behind: parts }
+    Door { _admin: if is_wanted { for_machines(http, behind).await } else { None }, later }
 }
 
 impl Door {
-    /// The parts are there.
-    pub(super) fn connect(
+    /// The parts are there. Opens the page, where there is to be one.
+    pub(super) async fn connect(
         &self,
-        sources: &Sources,
-        sight: door::Sight,
-        stats: Vec<(String, Arc<export::Stats>)>,
-    ) {
+        config: &Config,
+        is_short: bool,
+        asked: Asked<'_>,
+    ) -> Option<Page> {
+        let parts = Parts::of(&asked);
         // Once: there is one life.
-        let _ = self.behind.complete.set(complete(sources, stats));
-        let _ = self.behind.ready.set(ready(sources, sight));
+        let _ = self.later.complete.set(Arc::clone(&parts.complete));
+        let _ = self.later.ready.set(Arc::clone(&parts.ready));
+        if !config.page.enabled || is_short {
+            return None;
+        }
+        for_people(config, parts.behind_page(asked.pages, asked.node)).await
     }
 }
 
-async fn listen(http: &config::Http, behind: Behind) -> Option<Admin> {
+async fn for_machines(http: &config::Http, behind: Behind) -> Option<Admin> {
     match admin::open(&http.listen, behind.clone()).await {
         Ok(door) => {
             if let Some(at) = door.at() {
@@ -90,6 +100,68 @@ async fn listen(http: &config::Http, behind: Behind) -> Option<Admin> {
             );
             None
         }
+    }
+}
+
+async fn for_people(config: &Config, behind: page::Behind) -> Option<Page> {
+    let listen = &config.page.listen;
+    match page::open(listen, &config.state.folder, behind).await {
+        Ok(page) => {
+            tracing::info!(at = %page.at(), "the page is served; podwhy open tells its address");
+            Some(page)
+        }
+        Err(error) => {
+            tracing::warn!(
+                %error, listen,
+                "no page: another page.listen, or page.enabled: false, mends it"
+            );
+            None
+        }
+    }
+}
+
+/// Who knows what: the core, the sources, the exporters; and the node's name.
+pub(super) struct Asked<'a> {
+    pub(super) pages: mpsc::Sender<page::Ask>,
+    pub(super) sources: &'a Sources,
+    pub(super) sight: door::Sight,
+    pub(super) stats: Vec<(String, Arc<export::Stats>)>,
+    pub(super) node: &'a str,
+}
+
+/// What the core does not know.
+struct Parts {
+    complete: Complete,
+    ready: Ready,
+    sight: door::Sight,
+    stats: Vec<(String, Arc<export::Stats>)>,
+}
+
+impl Parts {
+    fn of(asked: &Asked<'_>) -> Self {
+        Self {
+            complete: complete(asked.sources, asked.stats.clone()),
+            ready: ready(asked.sources, Arc::clone(&asked.sight)),
+            sight: Arc::clone(&asked.sight),
+            stats: asked.stats.clone(),
+        }
+    }
+
+    fn behind_page(self, core: mpsc::Sender<page::Ask>, node: &str) -> page::Behind {
+        let complete: page::Complete = Arc::new(move |snapshot| {
+            (self.complete)(&mut snapshot.scrape);
+            snapshot.is_reading = (self.ready)().is_ok();
+            snapshot.blind = (self.sight)();
+            if snapshot.is_reading {
+                snapshot.blind.retain(|what| what != JOURNAL_OFF);
+            }
+            let paused = self
+                .stats
+                .iter()
+                .filter_map(|(name, stats)| stats.paused().map(|why| (name.clone(), why)));
+            snapshot.paused = paused.collect();
+        });
+        page::Behind { core, complete, node: node.into() }
     }
 }
 
@@ -117,6 +189,7 @@ fn journal_of(source: String, counters: &Counters) -> metrics::Journal {
         untrusted: counters.untrusted.load(Relaxed),
         unreadable: counters.unreadable.load(Relaxed),
         restarts: counters.restarts.load(Relaxed),
+        last: counters.last_realtime(),
     }
 }
 

@@ -90,6 +90,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
     // Nobody asks a recording.
     let (_, asks) = mpsc::channel(1);
     let (_, scrapes) = mpsc::channel(1);
+    let (_, pages) = mpsc::channel(1);
     let labels: Box<dyn Fn(&Dated) + Send> = Box::new(|_| {});
     // A recording ends with its feeds.
     let (_over, over) = oneshot::channel();
@@ -101,6 +102,7 @@ async fn play(replay: Replay<'_>) -> anyhow::Result<()> {
         facts,
         asks,
         scrapes,
+        pages,
         evidence,
         labels,
         lookout: super::lookout::Lookout::default(),

@@ -58,6 +58,14 @@ impl Shelf {
         }
     }
 
+    /// What dead containers said, oldest first.
+    pub(super) fn words(&self) -> Vec<Dated> {
+        let all = self.moments.iter().filter(|((kind, _), _)| *kind == "words");
+        let mut all: Vec<Dated> = all.map(|(_, dated)| dated.clone()).collect();
+        all.sort_by_key(|dated| dated.at);
+        all
+    }
+
     /// All of them, oldest first.
     pub(super) fn facts(&self) -> Vec<Dated> {
         let all = self.node.values().chain(self.pods.values()).chain(self.moments.values());

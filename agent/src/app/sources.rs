@@ -16,6 +16,9 @@ use crate::{
     source::{Feed, Position, file, journal, pod_logs},
 };
 
+/// Chosen, and no trouble by itself.
+pub(super) const JOURNAL_OFF: &str = "the journal is not read: journal.enabled is false";
+
 /// How far each source was read.
 #[derive(Debug)]
 pub(super) struct Positions {
@@ -243,7 +246,7 @@ pub(super) fn sight(sources: &Sources, pods: Option<&node::pods::Handle>) -> doo
     let pods = pods.map(node::pods::Handle::sight);
     Arc::new(move || {
         let journal = match journal.as_ref().map(|state| state()) {
-            None => Some("the journal is not read: journal.enabled is false".to_owned()),
+            None => Some(JOURNAL_OFF.to_owned()),
             Some(journal::State::Unavailable(why) | journal::State::Restarting(why)) => {
                 Some(format!("the journal cannot be read: {why}"))
             }

@@ -28,7 +28,7 @@ use choice::Subject;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// NAMESPACE/POD, a pod's or workload's NAME, or `node`.
+    /// NAMESPACE/POD, a pod's or workload's NAME, `node`, or node/NAME.
     #[arg(value_name = "WHAT")]
     what: Option<String>,
 
@@ -143,6 +143,10 @@ impl Question<'_> {
                 let told: Vec<String> =
                     pods.iter().map(|pod| pod::told(pod, known, self.filter.is_set())).collect();
                 (told.join("\n"), DONE)
+            }
+            Subject::OtherNode(name) => {
+                complain(&elsewhere::other_node(&known.agent.node, name));
+                return FAILED;
             }
             Subject::Node => (self.none_of("of the node as a whole", known), DONE),
             Subject::All => (self.none_of("on this node", known), DONE),

@@ -2,10 +2,10 @@
 //! those of the container.
 
 use super::{
-    BATCH_BUFFERS, BATCH_REQUEST_BYTES, EVIDENCE_STACK_BYTES, FRAME_BYTES, IDENTITIES, INCIDENTS,
-    JOIN_TOTAL_BYTES, NODE_CHECK_STACK_BYTES, OTHER_JOURNALS, OUTBOX_CACHE_BYTES,
-    OUTBOX_MEMORY_BYTES, OUTBOX_SPAN_MEMORY_BYTES, PENDING, RECENT, SERIES, VALUE_BYTES,
-    WORLD_PODS,
+    BATCH_BUFFERS, BATCH_REQUEST_BYTES, EVIDENCE_STACK_BYTES, FRAME_BYTES, HISTORY_INCIDENTS,
+    HISTORY_TURNS, IDENTITIES, INCIDENTS, JOIN_TOTAL_BYTES, NODE_CHECK_STACK_BYTES, OTHER_JOURNALS,
+    OUTBOX_CACHE_BYTES, OUTBOX_MEMORY_BYTES, OUTBOX_SPAN_MEMORY_BYTES, PENDING, RECENT, SERIES,
+    VALUE_BYTES, WORLD_PODS,
 };
 
 const KIB: usize = 1024;
@@ -25,8 +25,10 @@ pub const MEMORY_HELD_BYTES: usize = {
     let counted = SERIES * 2 * KIB + IDENTITIES * KIB / 2;
     // 12 MiB for 1,024 incidents; a pod is what a few lines told of it.
     let known = INCIDENTS * 12 * KIB + WORLD_PODS * 16 * KIB;
+    // What who looks is shown: a copy of the incidents, held for a second, and some text.
+    let page = INCIDENTS * 12 * KIB + 2 * MIB + HISTORY_INCIDENTS * HISTORY_TURNS * 32;
     let stacks = 2 * EVIDENCE_STACK_BYTES + NODE_CHECK_STACK_BYTES;
-    sources + others + outbox + export + failures + counted + known + stacks
+    sources + others + outbox + export + failures + counted + known + page + stacks
 };
 
 /// Agent and reader with nothing to do: 17 MiB are measured (benches/README.md).

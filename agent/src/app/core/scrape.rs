@@ -1,12 +1,14 @@
-//! What the core knows of a scrape. Owns no counter.
+//! What the core knows for metrics and for the page. Owns no counter.
 
-use super::Core;
+use super::{Core, Figures, Micros, Output};
 use crate::{
     admin::{
         figures::Present,
         metrics::{Queue, Scrape},
+        page::Snapshot,
     },
     record::Signal,
+    wall_clock,
 };
 
 impl Core {
@@ -34,11 +36,28 @@ impl Core {
         }
     }
 
-    /// What the engine concluded since the last time, for metrics.
-    pub(super) fn count_attempts(&mut self) {
-        let Self { output, figures, .. } = self;
-        for (step, reason) in output.attempts.drain(..) {
-            figures.failed(&step, reason.as_deref());
+    /// The core's part of the page.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            now: wall_clock::now(),
+            node: self.node.clone(),
+            read_from: self.read_from,
+            read_up_to: Some(self.at).filter(|at| *at > 0),
+            scrape: self.scrape(),
+            state_trouble: self.outbox.stats().trouble,
+            incidents: self.diagnosis.incidents().collect(),
+            past: self.past.clone(),
+            words: self.shelf.words(),
+            ..Snapshot::default()
         }
+    }
+}
+
+/// Failed attempts that the engine concluded since the last time.
+pub(super) fn count_attempts(output: &mut Output, figures: &mut Figures, at: Micros) {
+    for (step, reason) in output.attempts.drain(..) {
+        figures.failed(&step, reason.as_deref());
+        figures.day.failed(at);
     }
 }

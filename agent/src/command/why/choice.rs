@@ -11,6 +11,8 @@ pub(super) enum Subject {
     All,
     /// What concerns the node as a whole.
     Node,
+    /// Another node, by its name.
+    OtherNode(String),
     /// A pod, or the pods of a workload.
     Pod { namespace: Option<String>, name: String },
 }
@@ -26,11 +28,16 @@ pub(super) fn is_named(name: &str, wanted: &str) -> bool {
 }
 
 impl Subject {
-    /// `shop/web-0`, `web-0`, `pod/web-0` as kubectl writes it, `node`, or the node's own name.
+    /// `shop/web-0`, `web-0`, `pod/web-0` as kubectl writes it, `node`, or the node's own name, which
+    /// alerts write as `node/NAME`.
     pub(super) fn of(text: Option<&str>, node: &str) -> Self {
         let Some(text) = text else { return Self::All };
-        if text == "node" || text == node {
+        let named = text.strip_prefix("node/").or(text.strip_prefix("nodes/"));
+        if text == "node" || named.unwrap_or(text) == node {
             return Self::Node;
+        }
+        if let Some(other) = named {
+            return Self::OtherNode(other.to_owned());
         }
         let (namespace, name) = match text.split_once('/') {
             None | Some(("pod" | "pods", _)) => {
@@ -62,7 +69,8 @@ impl Subject {
 
     fn concerns(&self, incident: &Incident) -> bool {
         let Self::Pod { namespace, name } = self else {
-            return *self == Self::All || incident.scope == Scope::Node;
+            let is_of_node = *self == Self::Node && incident.scope == Scope::Node;
+            return *self == Self::All || is_of_node;
         };
         incident.pods.iter().any(|pod| {
             pod.name.as_deref().is_some_and(|it| is_named(it, name))

@@ -29,6 +29,16 @@ pub(super) fn tell(
     }
 }
 
+/// Another node's agent is asked there.
+pub(super) fn other_node(here: &str, name: &str) -> String {
+    let (here, name) = (plain(here), plain(name));
+    format!(
+        "this is the agent of {here}. Which one is on {name}: kubectl get pods -A -l \
+         app.kubernetes.io/name=podwhy --field-selector spec.nodeName={name}. Then: kubectl -n \
+         NAMESPACE exec AGENT-POD -- podwhy why node"
+    )
+}
+
 /// Asks the API server, where there is access to one.
 fn find(agent: &Agent, namespace: Option<&str>, name: &str) -> Result<Option<Found>, String> {
     let config = &agent.loaded.config;

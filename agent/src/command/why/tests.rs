@@ -55,6 +55,8 @@ fn what_is_asked_for_is_read_as_people_write_it() {
     for (text, subject) in [
         ("node", Subject::Node),
         ("node-a", Subject::Node),
+        ("node/node-a", Subject::Node),
+        ("node/node-b", Subject::OtherNode("node-b".to_owned())),
         ("shop/web-0", pod(Some("shop"), "web-0")),
         ("pod/web-0", pod(None, "web-0")),
         ("web-0", pod(None, "web-0")),

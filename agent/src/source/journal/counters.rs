@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use podwhy_parser::Origin;
 
 use super::frame;
+use crate::source::Micros;
 
 /// Counted since the start of the agent.
 #[derive(Debug, Default)]
@@ -46,6 +47,12 @@ impl Counters {
     pub fn lines(&self, origin: Origin) -> u64 {
         let place = usize::from(frame::origin_index(origin));
         self.by_origin.get(place).map_or(0, |count| count.load(Relaxed))
+    }
+
+    /// Journal time of the last entry that was read.
+    #[must_use]
+    pub fn last_realtime(&self) -> Option<Micros> {
+        Some(self.last_at.load(Relaxed)).filter(|&at| at != 0)
     }
 
     pub(super) fn line(&self, entry: &frame::Entry<'_>) {
