@@ -15,6 +15,7 @@ mod demo;
 pub mod explain;
 mod open;
 mod parse;
+pub mod plugin;
 mod reach;
 mod temporary;
 mod why;

@@ -11,5 +11,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == reader::COMMAND) {
         return reader::main();
     }
+    if command::plugin::is_called() {
+        return command::plugin::run();
+    }
     command::run(Cli::parse())
 }

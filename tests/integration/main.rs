@@ -38,6 +38,7 @@ mod metrics;
 mod order;
 mod outage;
 mod page;
+mod plugin;
 mod recordings;
 mod redaction;
 mod scarce;

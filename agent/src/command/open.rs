@@ -1,12 +1,14 @@
 //! `podwhy open`: where the page of this node's agent is, its token included. Opens nothing itself.
 
 use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::reach::Reach;
 use super::{DONE, FAILED, complain, say};
 use crate::admin::page::URL_FILE;
+use crate::limits;
 
 /// Tell the address of this node's page, to be opened in a browser.
 ///
@@ -37,7 +39,12 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
     };
     match address(agent.folder(), agent.loaded.config.page.enabled) {
         Ok(address) => {
-            let port = address.split('/').nth(2).and_then(|host| host.rsplit(':').next());
+            let host = address.split('/').nth(2).unwrap_or_default();
+            if let Err(why) = is_served(host) {
+                complain(&why);
+                return FAILED.into();
+            }
+            let port = host.rsplit(':').next();
             complain(&format_args!(
                 "from another machine it needs, as long as you look: kubectl -n podwhy port-forward \
                  PODWHY-POD {}",
@@ -50,6 +57,18 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
             FAILED.into()
         }
     }
+}
+
+/// # Errors
+/// One sentence, where nobody listens: an agent that ended without a word leaves its address behind.
+fn is_served(host: &str) -> Result<(), String> {
+    let wrong = |_| format!("`{host}` is no address of a page");
+    let at = host.parse::<SocketAddr>().map_err(wrong)?;
+    TcpStream::connect_timeout(&at, limits::DOOR_ANSWER).map(drop).map_err(|error| {
+        format!(
+            "nobody listens at {at} ({error}): the agent ended without a word; its log says why"
+        )
+    })
 }
 
 /// # Errors
@@ -88,5 +107,9 @@ mod tests {
         assert!(none.contains("no agent runs here") && none.contains("--state"), "{none}");
         std::fs::write(folder.path().join(URL_FILE), "http://127.0.0.1:1/?token=a\n").unwrap();
         assert_eq!(address(folder.path(), true).unwrap(), "http://127.0.0.1:1/?token=a");
+        let left = is_served("127.0.0.1:1").unwrap_err();
+        assert!(left.contains("nobody listens at 127.0.0.1:1"), "{left}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        is_served(&listener.local_addr().unwrap().to_string()).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Limits of the page for people, and of the past that it tells.
+//! Limits of the page for people, of the past that it tells, and of the plugin that leads there.
 
 use std::time::Duration;
 
@@ -31,3 +31,15 @@ pub const HISTORY_TURNS: usize = 12;
 
 /// Turns of checks: some of each.
 pub const HISTORY_CHECKS: usize = 64;
+
+/// What kubectl may take for one answer: an agent's own bound, and the way to it and back.
+pub const PLUGIN_ANSWER: Duration = Duration::from_secs(15);
+
+/// Nodes that are asked at once: more would be a burst for the API server, which every answer passes.
+pub const PLUGIN_AT_ONCE: usize = 8;
+
+/// All nodes together: longer than that nobody waits for a table.
+pub const PLUGIN_ALL: Duration = Duration::from_secs(120);
+
+/// Of one answer: an agent's own bound.
+pub const PLUGIN_ANSWER_BYTES: u64 = super::DOOR_ANSWER_BYTES;

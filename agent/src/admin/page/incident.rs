@@ -127,7 +127,7 @@ fn ladder(incident: &Incident) -> Markup {
                 }
             }
             @if let Some(retry) = incident.next_retry.filter(|_| !is_over) {
-                p { "The kubelet tries again " strong { (time(retry, Form::Until)) } "." }
+                p { "Next try of the kubelet: " strong { (time(retry, Form::Until)) } }
             }
             @for text in &incident.fixed_by { p { strong { "What differs since: " } (plain(text)) } }
         }
@@ -226,7 +226,7 @@ fn moments(known: &Snapshot, incident: &Incident) -> Markup {
             ol.moments {
                 @for (at, what) in &all { li { (time(*at, Form::Clock)) " " (what) } }
                 @if let Some(retry) = incident.next_retry.filter(|_| words::is_present(incident)) {
-                    li.due { (time(retry, Form::Clock)) " the kubelet tries again, " (time(retry, Form::Until)) }
+                    li.due { (time(retry, Form::Clock)) " next try of the kubelet, " (time(retry, Form::Until)) }
                 }
             }
             @if incident.turns > 0 { p { "Recovered and failed again " (words::counted(u64::from(incident.turns), "time")) "." } }

@@ -39,7 +39,7 @@ fn told(known: &Snapshot, verdict: &Verdict) -> Markup {
             count(
                 known.scrape.figures.day.until(known.now).map(|(_, it)| u64::from(it.failed)).sum(),
             ),
-            "failed attempts in 24 h",
+            "failed in 24 h",
         ),
         (
             count(
@@ -51,7 +51,7 @@ fn told(known: &Snapshot, verdict: &Verdict) -> Markup {
                     .map(|(_, it)| u64::from(it.resolved))
                     .sum(),
             ),
-            "proven fixed in 24 h",
+            "fixed in 24 h",
         ),
     ];
     html! {

@@ -183,7 +183,7 @@ async fn hostile_text_stays_text_wherever_it_stands() {
         }
     }
     let told = stand.see("/incident/00ff").await;
-    for word in ["Last words of", "may be missing", "Risk:", "Rung ", "tries again"] {
+    for word in ["Last words of", "may be missing", "Risk:", "Rung ", "next try of"] {
         assert!(told.to_lowercase().contains(&word.to_lowercase()), "{word}");
     }
 }
