@@ -173,11 +173,13 @@ async fn live(
 
     let mut fault = None;
     tokio::select! {
+        // In this order: with nothing to read, that all of it was read is no success.
+        biased;
         signal = signals.told() => tracing::info!(signal, "ending"),
+        why = nothing_to_read(sources.journal.as_ref()), if until == Until::CaughtUp && !sources.has_more() => fault = Some(why),
         Ok(()) = &mut is_caught_up, if until == Until::CaughtUp => {
             tracing::info!("everything that the sources hold has been read");
         }
-        why = nothing_to_read(sources.journal.as_ref()), if until == Until::CaughtUp && !sources.has_more() => fault = Some(why),
         // What was not printed stays in the outbox.
         ended = delivery.ended() => fault = ended.err(),
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::why::{Stage, podwhy, text};
 
@@ -87,6 +87,14 @@ fn a_pod_is_asked_about_where_it_is_and_a_node_shows_its_page() {
     assert!(told.contains("node-b  ?     error: unable to upgrade connection"), "{told}");
     assert!(beside.contains("1 of 2 agents answered"), "{beside}");
 
+    // As long as kubectl forwards, and no longer; and kubectl no longer than it is wanted.
+    for ends_first in ["kubectl", "podwhy"] {
+        page(&desk, ends_first);
+    }
+}
+
+/// Its address opens the page; then one of both is told to end.
+fn page(desk: &Desk, ends_first: &str) {
     let mut open = desk.command(&["open", "node-a"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut address = String::new();
     BufReader::new(open.stdout.take().unwrap()).read_line(&mut address).unwrap();
@@ -97,11 +105,14 @@ fn a_pod_is_asked_about_where_it_is_and_a_node_shows_its_page() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 303"), "the address opens the page: {answer}");
-    // As long as kubectl forwards, and no longer.
-    let pid = std::fs::read_to_string(desk.folder.path().join("log.pid")).unwrap();
-    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
-    assert!(!open.wait().unwrap().success());
+    let kubectl = std::fs::read_to_string(desk.folder.path().join("log.pid")).unwrap();
+    let kubectl = Pid::from_raw(kubectl.trim().parse().unwrap()).unwrap();
+    let own = Pid::from_raw(i32::try_from(open.id()).unwrap()).unwrap();
+    let first = if ends_first == "kubectl" { kubectl } else { own };
+    kill_process(first, Signal::TERM).unwrap();
+    let status = open.wait().unwrap();
+    assert_eq!(status.success(), ends_first == "podwhy", "{status}");
+    assert!(test_kill_process(kubectl).is_err(), "kubectl ended, too");
 }
 
 #[test]

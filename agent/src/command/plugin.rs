@@ -15,7 +15,7 @@ mod nodes;
 #[cfg(test)]
 mod tests;
 
-use kubectl::{Agent, Cluster};
+use kubectl::{Agent, Cluster, End};
 
 /// What the program is called where kubectl finds it: `kubectl podwhy`.
 const NAME: &str = "kubectl-podwhy";
@@ -199,11 +199,13 @@ fn open(cluster: &Cluster, node: &str, port: u16) -> Result<u8, String> {
             super::explain::plain(&address)
         )
     })?;
+    // Before there is anything to end.
+    let end = End::listen()?;
     let forwarded = cluster.forward(&agent, port, remote)?;
     let told = format!("http://127.0.0.1:{}{path}\n", forwarded.port());
     say(&told, DONE);
     complain(&format_args!("the page of {node}, as long as this runs; Ctrl-C ends it"));
-    forwarded.until_it_ends()
+    forwarded.until_it_ends(end)
 }
 
 /// `http://127.0.0.1:9475/?token=…` → its port, and what follows.

@@ -43,3 +43,6 @@ pub const PLUGIN_ALL: Duration = Duration::from_secs(120);
 
 /// Of one answer: an agent's own bound.
 pub const PLUGIN_ANSWER_BYTES: u64 = super::DOOR_ANSWER_BYTES;
+
+/// How often it is looked whether kubectl still forwards: nobody waits for its end.
+pub const PLUGIN_LOOK: Duration = Duration::from_millis(250);

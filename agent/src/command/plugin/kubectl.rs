@@ -7,9 +7,9 @@ use std::sync::mpsc;
 
 use serde_json::Value;
 
-use super::super::FAILED;
 use super::super::explain::plain;
-use crate::limits;
+use super::super::{DONE, FAILED};
+use crate::{limits, shutdown};
 
 /// The agents' pods carry it, whatever the release is called.
 const AGENTS: &str = "app.kubernetes.io/name=podwhy";
@@ -169,9 +169,45 @@ impl Forwarded {
         self.port
     }
 
-    pub(super) fn until_it_ends(mut self) -> Result<u8, String> {
-        let status = self.child.wait().map_err(|error| error.to_string())?;
-        Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
+    /// Until kubectl ends, or this program is told to: then kubectl ends with it.
+    pub(super) fn until_it_ends(mut self, end: End) -> Result<u8, String> {
+        let End { runtime, mut signals } = end;
+        let waits = async {
+            loop {
+                tokio::select! {
+                    _ = signals.told() => return Ok(None),
+                    () = tokio::time::sleep(limits::PLUGIN_LOOK) => {
+                        if let Some(status) = self.child.try_wait()? {
+                            return Ok(Some(status));
+                        }
+                    }
+                }
+            }
+        };
+        let status = runtime.block_on(waits).map_err(|error: std::io::Error| error.to_string())?;
+        let code = status.map_or(Some(i32::from(DONE)), |status| status.code());
+        Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
+    }
+}
+
+/// The order to end, heard from the moment this exists.
+#[derive(Debug)]
+pub(super) struct End {
+    runtime: tokio::runtime::Runtime,
+    signals: shutdown::Signals,
+}
+
+impl End {
+    pub(super) fn listen() -> Result<Self, String> {
+        let made = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let signals = {
+                let _inside = runtime.enter();
+                shutdown::Signals::listen()?
+            };
+            Ok(Self { runtime, signals })
+        };
+        made().map_err(|error: std::io::Error| format!("signals cannot be awaited: {error}"))
     }
 }
 
