@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use podwhy_parser::{Component, Severity};
 
 use crate::{
-    catalogue, incident,
+    catalogue,
+    diagnosis::UNCLASSIFIED,
+    incident,
     incident::{Incident, Scope, State, Who},
     limits,
     observation::{Happening, Observation},
@@ -243,7 +245,7 @@ pub fn class_word(class: &str) -> &'static str {
         "eviction",
         "node",
         "wrapper",
-        "unclassified",
+        UNCLASSIFIED,
     ];
     CLASSES.into_iter().find(|known| *known == class).unwrap_or(OTHER)
 }
@@ -322,7 +324,7 @@ impl Present {
 }
 
 fn cause_word(cause: &incident::Cause) -> &'static str {
-    if cause.id == "unclassified" { "unclassified" } else { OTHER }
+    if cause.id == UNCLASSIFIED { UNCLASSIFIED } else { OTHER }
 }
 
 #[cfg(test)]
