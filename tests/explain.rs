@@ -169,15 +169,6 @@ fn a_filter_that_leaves_nothing_says_so_and_one_that_names_nothing_is_refused() 
 }
 
 #[test]
-fn a_manifest_without_fault_is_an_answer_and_no_failure() {
-    let good = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: \
-                app\n    image: registry.test/web:1\n    resources: {limits: {memory: 64Mi}}\n";
-    let output = piped(good.as_bytes(), &[]);
-    assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
-    assert!(out(&output).contains("no advice: "), "{}", out(&output));
-}
-
-#[test]
 fn the_liveness_probe_kills_after_its_delay_and_its_periods() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: \
                app\n    image: registry.test/web:1\n    resources: {limits: {memory: 64Mi}}\n    \
@@ -211,6 +202,34 @@ fn nothing_recognised_says_what_helps_and_ends_with_3() {
     let output = piped(b"", &[]);
     assert_eq!(output.status.code(), Some(3));
     assert!(complaint(&output).contains("the input is empty"), "{}", complaint(&output));
+}
+
+const FINE: &[u8] = b"apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+  - name: app
+    image: registry.test/web:1
+    resources: {requests: {memory: 64Mi}, limits: {memory: 64Mi}}
+";
+
+#[test]
+fn a_manifest_without_fault_ends_with_3_and_says_so_in_either_form() {
+    let output = piped(FINE, &["--output", "json"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(3), ""));
+    let said: Value = serde_json::from_str(&complaint(&output)).unwrap();
+    assert_eq!(said["kind"], "nothing");
+    assert_eq!(said["hint"], "nothing in 1 manifest is known to fail or to hurt");
+
+    let output = piped(FINE, &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", complaint(&output));
+    assert!(out(&output).contains("no advice: nothing in 1 manifest"), "{}", out(&output));
+    assert_eq!(complaint(&output), "");
+
+    let hurts = String::from_utf8_lossy(FINE).replace("web:1", "Web:1");
+    let output = piped(hurts.as_bytes(), &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! files of the same form. `load` reads and checks them, `matcher` finds what a text can come from.
 //! Pure: the condition of a signal is answered by whoever asks.
 
+mod changing;
 pub mod check;
 pub mod faq;
 mod load;

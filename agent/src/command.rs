@@ -26,7 +26,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// An argument names something that there is not, as clap has it.
 pub const BAD_ARGUMENTS: u8 = 2;
-/// `parse` or `explain` found no failure in its input.
+/// `parse` or `explain` found no failure in its input, and `explain` nothing to advise either.
 pub const NOTHING_FOUND: u8 = 3;
 /// The configuration is wrong (`EX_USAGE` of sysexits.h).
 pub const BAD_CONFIGURATION: u8 = 64;

@@ -61,6 +61,7 @@ use crate::{
 
 #[cfg(test)]
 pub(crate) use cause::ANSWERED;
+pub use cause::UNCLASSIFIED;
 pub use collapse::Companions;
 pub use contract::{
     Check, CheckStatus, Counters, Input, Output, Repeats, Settings, StateChange, Whereabouts,

@@ -8,7 +8,9 @@ use podwhy_parser::{Component, Severity};
 
 use super::history::Day;
 use crate::{
-    catalogue, incident,
+    catalogue,
+    diagnosis::UNCLASSIFIED,
+    incident,
     incident::{Incident, State, Who},
     limits,
     observation::{Happening, Observation},
@@ -245,7 +247,7 @@ pub fn class_word(class: &str) -> &'static str {
         "eviction",
         "node",
         "wrapper",
-        "unclassified",
+        UNCLASSIFIED,
     ];
     CLASSES.into_iter().find(|known| *known == class).unwrap_or(OTHER)
 }
@@ -304,7 +306,7 @@ impl Present {
 }
 
 fn cause_word(cause: &incident::Cause) -> &'static str {
-    if cause.id == "unclassified" { "unclassified" } else { OTHER }
+    if cause.id == UNCLASSIFIED { UNCLASSIFIED } else { OTHER }
 }
 
 #[cfg(test)]

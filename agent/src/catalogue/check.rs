@@ -1,7 +1,7 @@
 //! What a cause must be before it is believed: bounded, complete, and with names that exist. Says
 //! what is wrong and what to do. Runs no example: tests and `podwhy cause test` do.
 
-use super::{Cause, Example, NextStep};
+use super::{Cause, Example, NextStep, changing};
 use crate::limits;
 
 /// What a headline and a command may name.
@@ -34,18 +34,6 @@ pub const PLACEHOLDERS: &[&str] = &[
 const STEP_CHARS: usize = 6;
 /// Less of a text is no sign of anything.
 const TEXT_CHARS: usize = 3;
-/// What no command of a cause does: people paste it in the night.
-const CHANGES: [&str; 9] = [
-    "kubectl delete",
-    "kubectl apply",
-    "kubectl edit",
-    "kubectl patch",
-    "kubectl scale",
-    "kubectl drain",
-    "kubectl rollout restart",
-    "systemctl restart",
-    "rm -rf",
-];
 
 /// Everything that is wrong with a cause beside its rule and its examples. Empty: nothing.
 pub(super) fn faults(cause: &Cause) -> Vec<String> {
@@ -95,13 +83,10 @@ pub(super) fn faults(cause: &Cause) -> Vec<String> {
             ));
         }
     }
-    for command in cause.next.iter().filter_map(|step| step.command.as_deref()) {
-        let changes = CHANGES.iter().find(|word| command.contains(**word));
-        if let Some(word) = changes.filter(|_| !command.contains("--dry-run")) {
-            found.push(format!(
-                "`command`: `{word}` changes something: a command only looks, say the rest in `do`"
-            ));
-        }
+    for change in cause.next.iter().filter_map(|step| changing::change(step.command.as_deref()?)) {
+        found.push(format!(
+            "`command`: `{change}` changes something: a command only looks, say the rest in `do`"
+        ));
     }
     if cause.matches.len() > limits::ALTERNATIVES {
         found.push(format!("`match` has more than {} alternatives", limits::ALTERNATIVES));

@@ -316,7 +316,8 @@ fn loading_says_what_is_wrong_where_and_what_to_do() {
     let letters = said(|text| text.replace("do: Look at it", "do: A, command: d, risk: d"));
     assert!(letters.contains("`next`: `A` is no sentence"), "{letters}");
     let change = said(|text| {
-        text.replace("do: Look at it", "do: Make it anew, command: 'kubectl delete pod {pod}'")
+        let command = "do: Make it anew, command: 'kubectl -n {ns} delete pod {pod}'";
+        text.replace("do: Look at it", command)
     });
     assert!(change.contains("`kubectl delete` changes something"), "{change}");
     let class = said(|text| text.replace("class: image", "class: images"));

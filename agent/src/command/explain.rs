@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::{BAD_ARGUMENTS, BAD_CONFIGURATION, DONE, FAILED, NOTHING_FOUND, complain, say};
 use crate::catalogue::{Catalogue, STEPS, check};
+use crate::diagnosis::UNCLASSIFIED;
 use crate::incident::Incident;
 use crate::source::Micros;
 
@@ -102,8 +103,8 @@ Examples:
   podwhy explain deployment.yaml                 advice, before anything fails
   pbpaste | podwhy explain                       one message out of a chat is enough
 
-Exit codes: 0 something was explained, 1 an input could not be read, 2 bad arguments,
-3 nothing recognised, 64 a file of causes is wrong.";
+Exit codes: 0 something was explained or advised, 1 an input could not be read, 2 bad arguments,
+3 no failure found and nothing to advise, 64 a file of causes is wrong.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Form {
@@ -154,10 +155,7 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
         bundle.tell(&mut explained, arguments.at.is_some());
     }
     let advice = explained.advice();
-    let has_found = !explained.incidents.is_empty()
-        || explained.failures > 0
-        || !advice.is_empty()
-        || explained.judged() > 0;
+    let has_found = !explained.incidents.is_empty() || explained.failures > 0 || !advice.is_empty();
     arguments.keep(&mut explained);
     explained.unread.splice(0..0, unread);
     for sentence in &explained.unread {
@@ -186,35 +184,34 @@ impl Args {
         let count = |is_out: &dyn Fn(&Incident) -> bool| {
             explained.incidents.iter().filter(|incident| is_out(incident)).count()
         };
-        let mut options = self.filter.each();
-        if let Some(pod) = &self.pod {
-            options.push((format!("--pod {pod}"), Filter::default()));
+        let filters = self.filter.each().into_iter();
+        let mut options: Vec<_> = filters.map(|(option, alone)| (option, alone, None)).collect();
+        if let Some(pod) = self.pod.as_deref() {
+            options.push((format!("--pod {pod}"), Filter::default(), Some(pod)));
         }
         let left_out: Vec<(String, usize)> = options
             .into_iter()
-            .map(|(option, alone)| {
-                let is_out = |incident: &Incident| {
-                    let is_of_pod = !option.starts_with("--pod ") || self.is_of_pod(incident);
-                    !is_of_pod || !alone.wants(incident, now)
-                };
+            .map(|(option, alone, pod)| {
+                let is_out =
+                    |incident: &Incident| !is_of_pod(incident, pod) || !alone.wants(incident, now);
                 let count = count(&is_out);
                 (option, count)
             })
             .filter(|(_, count)| *count > 0)
             .collect();
         explained.filtered = left_out;
-        explained
-            .incidents
-            .retain(|incident| self.is_of_pod(incident) && self.filter.wants(incident, now));
+        let pod = self.pod.as_deref();
+        let wants = |it: &Incident| is_of_pod(it, pod) && self.filter.wants(it, now);
+        explained.incidents.retain(wants);
     }
+}
 
-    fn is_of_pod(&self, incident: &Incident) -> bool {
-        self.pod.as_ref().is_none_or(|wanted| {
-            let name = wanted.rsplit('/').next().unwrap_or(wanted);
-            let is_it = |it: &String| it.contains(name);
-            incident.pods.iter().any(|pod| pod.name.as_ref().is_some_and(is_it))
-        })
-    }
+fn is_of_pod(incident: &Incident, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| {
+        let name = wanted.rsplit('/').next().unwrap_or(wanted);
+        let is_it = |it: &String| it.contains(name);
+        incident.pods.iter().any(|pod| pod.name.as_ref().is_some_and(is_it))
+    })
 }
 
 /// How the terminal wants it.
@@ -236,9 +233,6 @@ pub(super) fn look(colour: Colour) -> Look {
 fn meant(name: &str) -> String {
     format!("did you mean {name}?")
 }
-
-/// The class and id of what no cause explains.
-const UNCLASSIFIED: &str = "unclassified";
 
 impl Filter {
     /// Whether anything is left out at all.
@@ -376,8 +370,12 @@ fn invite() {
 #[expect(clippy::print_stderr, reason = "design 5.3: the object goes to standard error")]
 fn nothing(explained: &Explained, form: Form) {
     let lines = explained.lines;
+    let judged = explained.judged();
     let hint = if lines == 0 {
         "the input is empty".to_owned()
+    } else if judged > 0 && explained.messages == 0 {
+        let manifests = if judged == 1 { "manifest" } else { "manifests" };
+        format!("nothing in {judged} {manifests} is known to fail or to hurt")
     } else if explained.messages == 0 && explained.facts > 0 {
         format!(
             "{} objects were understood, and nothing fails in them; Events and the node's log say \
@@ -400,6 +398,8 @@ fn nothing(explained: &Explained, form: Form) {
             let hint = serde_json::Value::from(hint);
             eprintln!("{{\"kind\":\"nothing\",\"lines\":{lines},\"hint\":{hint}}}");
         }
+        // The page says it.
+        Form::Text if judged > 0 => {}
         Form::Text => complain(&format_args!("nothing to explain in {lines} lines: {hint}")),
     }
 }

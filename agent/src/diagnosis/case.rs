@@ -35,6 +35,8 @@ pub(super) struct Case {
     /// `None`: of the node.
     pub(super) key: Option<PodKey>,
     pub(super) pod: Pod,
+    /// The node, where the input is of several.
+    pub(super) host: Option<String>,
     pub(super) container: Option<String>,
     /// The kubelet's word, or ours; empty where no step failed.
     pub(super) step: String,
@@ -76,11 +78,10 @@ impl Case {
     /// The end of a container of a pod that was evicted, or ended to make room, is due to that.
     pub(super) fn evicted(&self, world: &World) -> Option<Self> {
         let pod = world.pod(self.key.as_ref()?)?;
-        let (step, reason, evidence) = match (&pod.evicted, &pod.preempted) {
-            (Some(evidence), _) => ("Eviction", "Evicted", evidence),
-            (None, Some(evidence)) => ("Admission", PREEMPTING, evidence),
-            (None, None) => return None,
-        };
+        let evidence = pod.sent_away()?;
+        let is_evicted = pod.evicted.is_some();
+        let (step, reason) =
+            if is_evicted { ("Eviction", "Evicted") } else { ("Admission", PREEMPTING) };
         self.step.is_empty().then(|| Self {
             step: step.to_owned(),
             reason: Some(reason.to_owned()),
@@ -102,6 +103,7 @@ impl Case {
             at: attempt.at,
             key: world.key_of(&attempt.pod),
             pod: attempt.pod.clone(),
+            host: None,
             container: attempt.container.clone(),
             step: failure.step.clone(),
             reason: failure.reason.clone(),
@@ -158,6 +160,7 @@ impl Case {
             at: moment.at,
             key: moment.pod.clone(),
             pod: pod.map(|pod| pod.pod.clone()).unwrap_or_default(),
+            host: moment.host.clone(),
             container: moment.container.clone(),
             step: step.to_owned(),
             reason,
@@ -208,12 +211,12 @@ pub(super) struct Seat<'a> {
 }
 
 /// A pod that ran has to go for others: the node lacks something, or a critical pod needs its place.
+pub(super) fn sends_away(step: &str, reason: Option<&str>) -> bool {
+    step == "Eviction" || (step == "Admission" && reason == Some(PREEMPTING))
+}
+
 fn is_sent_away(case: &Case) -> bool {
-    match case.step.as_str() {
-        "Eviction" => true,
-        "Admission" => case.reason.as_deref() == Some(PREEMPTING),
-        _ => false,
-    }
+    sends_away(&case.step, case.reason.as_deref())
 }
 
 /// Reasons that only say "waits".
@@ -252,9 +255,7 @@ impl<'a> Seat<'a> {
         if let Some(beneath) = self.beneath {
             return (&beneath.step, beneath.reason.as_deref());
         }
-        let never_ran = self.instance.is_some_and(|it| {
-            matches!(it.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
-        });
+        let never_ran = self.instance.is_some_and(Instance::never_ran);
         match self.case.step.as_str() {
             // What never ran failed to start, whatever the kubelet waits for now.
             "" if never_ran => ("StartContainer", Some("RunContainerError")),
@@ -426,9 +427,7 @@ fn said_of(instance: &Instance, say: &mut dyn FnMut(&str, TextFrom, &Evidence)) 
     }
     let at = instance.ended.unwrap_or_default();
     if let Some(message) = &instance.message {
-        let is_runtimes =
-            matches!(instance.reason.as_deref(), Some("StartError" | "ContainerCannotRun"));
-        let from = if is_runtimes { TextFrom::Companion } else { TextFrom::LastWords };
+        let from = if instance.never_ran() { TextFrom::Companion } else { TextFrom::LastWords };
         say(message, from, &quote::told("pod", message, at));
     }
     if let Some(words) = &instance.last_words {

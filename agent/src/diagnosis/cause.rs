@@ -24,7 +24,7 @@ use answers::Answers;
 pub(crate) use answers::ANSWERED;
 
 /// The cause that is none: counted, so that the catalogue grows.
-pub(super) const UNCLASSIFIED: &str = "unclassified";
+pub const UNCLASSIFIED: &str = "unclassified";
 
 /// What a case comes from.
 pub(super) fn judge(catalogue: &Catalogue, world: &World, case: &Case) -> Judgement {

@@ -106,19 +106,16 @@ pub struct Whereabouts {
 }
 
 impl Whereabouts {
-    /// Two pods are on one node, as far as is known.
-    pub(super) fn are_together(&self, one: &Pod, other: &Pod) -> bool {
-        let at = |pod: &Pod| self.node_of(pod);
-        !self.is_of_several || (at(one).is_some() && at(one) == at(other))
-    }
-
     /// The node of a pod, where there are several.
     pub(super) fn node_of(&self, pod: &Pod) -> Option<&str> {
+        if !self.is_of_several {
+            return None;
+        }
         let name = pod.name.clone()?;
         let namespace = pod.namespace.clone().unwrap_or_default();
         let bare = (String::new(), name.clone());
         let known = self.pods.get(&(namespace, name)).or_else(|| self.pods.get(&bare));
-        known.filter(|_| self.is_of_several).map(String::as_str)
+        known.map(String::as_str)
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) struct Entry {
     pub(super) ladder: Ladder,
     /// `network`, `pressure/disk`, …: what an incident of the node is found by.
     pub(super) node_key: Option<String>,
+    /// The node that it is about, where the input is of several.
+    #[serde(default)]
+    pub(super) host: Option<String>,
     /// Whose replicas join.
     pub(super) workload: Option<String>,
     /// The same as it is told.
@@ -72,6 +75,9 @@ pub(super) struct Entry {
     pub(super) turns: Vec<Micros>,
     pub(super) turns_ever: u32,
     pub(super) note: Option<String>,
+    /// Its end was that another incident tells of it.
+    #[serde(default)]
+    pub(super) is_told_elsewhere: bool,
     /// The pod that took the place of its own.
     pub(super) successor: Option<String>,
     pub(super) fixed_by: Vec<String>,
@@ -136,6 +142,7 @@ impl Entry {
             family: Family::Node,
             ladder,
             node_key: None,
+            host: None,
             workload: None,
             workload_shown: None,
             volume: None,
@@ -164,6 +171,7 @@ impl Entry {
             turns: Vec::new(),
             turns_ever: 0,
             note: None,
+            is_told_elsewhere: false,
             successor: None,
             fixed_by: Vec::new(),
             loss: Vec::new(),
@@ -207,6 +215,11 @@ impl Entry {
     /// Told, and not at its end.
     pub(super) const fn is_live(&self) -> bool {
         !matches!(self.state, State::Resolved | State::Superseded)
+    }
+
+    /// It is about this of that node.
+    pub(super) fn is_about(&self, node_key: &str, host: Option<&str>) -> bool {
+        self.node_key.as_deref() == Some(node_key) && self.host.as_deref() == host
     }
 
     /// It can still fail again as the same incident.

@@ -143,7 +143,8 @@ pub(super) fn workload_shown(pod: &Pod, world: &World) -> Option<String> {
 
 /// The fault as such, without node, pod and time.
 pub(super) fn fingerprint(judgement: &Judgement, family: Family, message: &str) -> [u8; 16] {
-    let is_known = judgement.cause.id != "unclassified" && !judgement.cause.id.is_empty();
+    let is_known =
+        judgement.cause.id != super::cause::UNCLASSIFIED && !judgement.cause.id.is_empty();
     // Application text differs with every replica; what is known of the exit does not.
     let is_of_application = matches!(
         judgement.cause.class.as_str(),

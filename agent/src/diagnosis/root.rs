@@ -321,15 +321,21 @@ impl Hit {
     }
 }
 
-/// The pods of both are on one node.
+/// Both are about one node, as far as is known.
 fn is_beside(one: &Entry, other: &Entry, ground: Ground<'_>) -> bool {
-    let pod = |entry: &Entry| {
-        let hit = entry.hit.first().map(|hit| hit.pod.clone());
-        hit.or_else(|| entry.members.first().map(|member| member.pod.clone())).unwrap_or_default()
+    let places = &ground.world.whereabouts;
+    if !places.is_of_several {
+        return true;
+    }
+    let node_of = |entry: &Entry| {
+        let hit = entry.hit.first().map(|hit| &hit.pod);
+        let pod = hit.or_else(|| entry.members.first().map(|member| &member.pod));
+        places.node_of(pod?).map(str::to_owned)
     };
-    // A word about the node names no pod.
+    // A word about the node names no pod: it is of the node that it names, or of nobody's.
     let is_of_node = |entry: &Entry| entry.node_key.is_some() && !fault::is_promoted(entry);
-    is_of_node(other) || ground.world.whereabouts.are_together(&pod(one), &pod(other))
+    let theirs = if is_of_node(other) { other.host.clone() } else { node_of(other) };
+    theirs.is_some() && theirs == node_of(one)
 }
 
 /// A pod's failure is one of this fault: the same by its own cause, or how a pod feels it.

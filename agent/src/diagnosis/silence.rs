@@ -260,6 +260,7 @@ fn known(entry: &mut Entry, text: &str, evidence: Evidence, clears_when: &str) {
 fn trigger((key, container): (PodKey, Option<String>), at: Micros, evidence: &Evidence) -> Trigger {
     let pod = Some(key).filter(|key| !key.0.is_empty());
     let what = MomentKind::NoProgress;
-    let moment = Moment { at, pod, container, what, evidence: evidence.clone(), ahead: 0 };
+    let evidence = evidence.clone();
+    let moment = Moment { at, pod, container, what, evidence, ..Moment::default() };
     Trigger { attempt: None, moment: Some(moment) }
 }

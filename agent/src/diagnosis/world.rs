@@ -1,6 +1,7 @@
 //! What is known of the pods, their containers and the node: filled by lines and facts in any order,
 //! each telling what is new as a `Moment`. Bounded, durable, pure. Owns no judgement.
 
+mod conditions;
 mod containers;
 mod facts;
 mod lines;
@@ -194,7 +195,7 @@ impl World {
         evidence: &Evidence,
     ) -> Moment {
         let pod = Some(key.clone()).filter(|key| !key.0.is_empty());
-        Moment { at, pod, container, what, evidence: evidence.clone(), ahead: 0 }
+        Moment { at, pod, container, what, evidence: evidence.clone(), ..Moment::default() }
     }
 
     fn resolve<'a>(&'a self, key: &'a str) -> &'a str {

@@ -171,11 +171,6 @@ impl Happening {
             "ImageGCFailed" | "FreeDiskSpaceFailed" | "InvalidDiskCapacity" => Self::ImageDiskHigh,
             "Rebooted" => Self::NodeRebooted,
             "KubeletSetupFailed" | "ContainerGCFailed" | "NodeNotReady" => Self::NodeLine,
-            // Reasons of a Node's conditions.
-            "KubeletNotReady"
-            | "KubeletHasDiskPressure"
-            | "KubeletHasInsufficientMemory"
-            | "KubeletHasInsufficientPID" => Self::NodeLine,
             _ => return None,
         })
     }

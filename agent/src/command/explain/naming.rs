@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::fact;
 use crate::incident::{self, Incident, State};
 use crate::source::Micros;
 
@@ -36,17 +37,24 @@ pub(super) fn unnamed(incident: Incident) -> Incident {
 /// Takes back the times of what nothing in the input dates: it stands in 1970, and nobody is told so.
 pub(super) fn undated(incident: &mut Incident) {
     const DAY: Micros = 86_400_000_000;
+    let is_undated = incident.first_seen.is_some_and(|at| at <= DAY);
     for at in [&mut incident.first_seen, &mut incident.last_seen, &mut incident.next_retry] {
         *at = at.filter(|at| *at > DAY);
     }
     for evidence in &mut incident.evidence {
         evidence.at = evidence.at.filter(|at| *at > DAY);
-        evidence.text = timeless(&evidence.text);
+        // Kubernetes itself writes such times: what is quoted stays as it is.
+        if is_undated && evidence.line.is_none() {
+            evidence.text = timeless(&evidence.text);
+        }
     }
     // Without a time nothing is known of a silence either.
     if incident.last_seen.is_none() && incident.state == State::Stale {
         incident.state = State::Open;
         incident.note = None;
+    }
+    if !is_undated {
+        return;
     }
     let Incident { chain, changed, controls, contradictions, proof, cause, .. } = incident;
     let sentences = [chain, changed, controls, contradictions, proof].into_iter().flatten();
@@ -92,6 +100,20 @@ pub(super) fn named(incident: &mut Incident, names: &[Option<String>]) {
     });
 }
 
+pub(super) fn pod_ref(pod: &fact::Pod) -> fact::PodRef {
+    let namespace = Some(pod.namespace.clone()).filter(|namespace| !namespace.is_empty());
+    fact::PodRef { namespace, name: Some(pod.name.clone()), uid: pod.uid.clone() }
+}
+
+/// Whether a pod of a fact is the one of a reference.
+pub(super) fn is_of(pod: &fact::PodRef, namespace: &str, name: &str, uid: Option<&str>) -> bool {
+    if let (Some(one), Some(other)) = (pod.uid.as_deref(), uid) {
+        return one == other;
+    }
+    pod.name.as_deref() == Some(name)
+        && pod.namespace.as_deref().is_none_or(|space| space == namespace)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,9 +127,26 @@ mod tests {
             ("it began at 2026-11-22T13:00:00Z", "it began at 2026-11-22T13:00:00Z"),
         ] {
             let changed = vec![text.to_owned()];
-            let mut incident = Incident { changed, ..Incident::default() };
+            let mut incident = Incident { changed, first_seen: Some(1), ..Incident::default() };
             undated(&mut incident);
-            assert_eq!(incident.changed, [told]);
+            assert_eq!((incident.changed, incident.first_seen), (vec![told.to_owned()], None));
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_itself_writes_of_1970_is_quoted_as_it_stands() {
+        let text = "container app ended: startedAt 1970-01-01T00:00:00Z, exit code 128";
+        let evidence = |line| Evidence { text: text.to_owned(), line, ..Evidence::default() };
+        for (first_seen, line) in [(Some(1), Some(7)), (Some(1_795_384_800_000_000), None)] {
+            let mut incident = Incident {
+                first_seen,
+                evidence: vec![evidence(line)],
+                proof: vec![text.to_owned()],
+                ..Incident::default()
+            };
+            undated(&mut incident);
+            assert_eq!(incident.evidence[0].text, text);
+            assert_eq!(incident.proof[0] == text, first_seen > Some(1), "{}", incident.proof[0]);
         }
     }
 

@@ -47,6 +47,11 @@ impl Nodes {
         }
     }
 
+    /// How many names there are by now.
+    pub(super) fn known(&self) -> usize {
+        self.named.len() + self.hosts.len() + self.pods.len()
+    }
+
     /// The one node that the whole input is about; empty where there are several, or none.
     pub(super) fn name(&self) -> String {
         let only = |set: &BTreeSet<String>| set.first().filter(|_| set.len() == 1).cloned();

@@ -11,7 +11,7 @@ use super::answer::{Explained, NamedInput, Options};
 use super::order::{Item, Order};
 use podwhy_parser::Component;
 
-use super::naming::{NO_NAMESPACE, NO_POD, name_of, named, placed, undated, unnamed};
+use super::naming::{NO_NAMESPACE, NO_POD, name_of, named, placed, pod_ref, undated, unnamed};
 use super::nodes::Nodes;
 use super::words::Words;
 use crate::diagnosis::{self, Diagnosis, Input, Output};
@@ -26,6 +26,10 @@ use crate::source::paste::{Image, LISTED, Manifest, Part, Paste, Quota};
 /// Lines that say no year are dated before this, where nothing else dates them. Such times are
 /// never told, they only order.
 const UNDATED: Micros = 1_767_225_600_000_000;
+
+/// The engine learns of whereabouts anew when there is this part more of them: all of an input
+/// together cost no more than a few times their number.
+const PLACED_PARTS: usize = 8;
 
 /// Reads everything and concludes.
 #[must_use]
@@ -146,6 +150,8 @@ struct Run<'o> {
     engine: Option<Diagnosis>,
     words: Words,
     nodes: Nodes,
+    /// Names of pods and nodes that the engine knows of.
+    placed: usize,
     /// Uids by namespace and name.
     uids: BTreeMap<(String, String), String>,
     /// Pods of which lines tell failures; an unnamed one under empty names.
@@ -172,6 +178,7 @@ impl<'o> Run<'o> {
             engine: None,
             words,
             nodes: Nodes::given(options.node.clone()),
+            placed: 0,
             uids: BTreeMap::new(),
             told: BTreeSet::new(),
             detailed: BTreeSet::new(),
@@ -388,14 +395,21 @@ impl<'o> Run<'o> {
     fn feed(&mut self, at: Micros, input: Input) {
         let (nodes, told) = (&self.nodes, &self.told);
         let catalogue = &self.options.catalogue;
+        let known = nodes.known() + told.len();
+        let is_first = self.engine.is_none();
         let engine = self.engine.get_or_insert_with(|| {
             let mut engine = Diagnosis::new(settings(nodes.name()));
-            engine.set_whereabouts(nodes.whereabouts(told));
             if let Some(catalogue) = catalogue {
                 engine.set_catalogue(Arc::clone(catalogue));
             }
             engine
         });
+        // Nodes and pods are named as the input goes on. Each time all of them are handed over.
+        let is_asked = matches!(input, Input::Asked);
+        if is_first || known > self.placed + self.placed / PLACED_PARTS || is_asked {
+            engine.set_whereabouts(nodes.whereabouts(told));
+            self.placed = known;
+        }
         engine.apply(at, input, &mut self.out);
         self.collect();
         while let Some(want) = self.out.wants.pop() {
@@ -407,9 +421,10 @@ impl<'o> Run<'o> {
         }
     }
 
-    /// Keeps the newest view of each incident.
+    /// Keeps the newest view of each incident; what else leaves the engine nobody asks for here.
     fn collect(&mut self) {
         self.out.records.clear();
+        self.out.attempts.clear();
         for incident in self.out.incidents.drain(..) {
             if incident.told_elsewhere {
                 self.incidents.remove(&incident.id);
@@ -473,16 +488,5 @@ fn is_bare(seen: &Observation) -> bool {
 /// Stands for the namespace where a report says none. No namespace has such a name.
 const ANY_NAMESPACE: &str = "*";
 
-fn pod_ref(pod: &fact::Pod) -> fact::PodRef {
-    let namespace = Some(pod.namespace.clone()).filter(|namespace| !namespace.is_empty());
-    fact::PodRef { namespace, name: Some(pod.name.clone()), uid: pod.uid.clone() }
-}
-
-/// Whether a pod of a fact is the one of a reference.
-pub(super) fn is_of(pod: &fact::PodRef, namespace: &str, name: &str, uid: Option<&str>) -> bool {
-    if let (Some(one), Some(other)) = (pod.uid.as_deref(), uid) {
-        return one == other;
-    }
-    pod.name.as_deref() == Some(name)
-        && pod.namespace.as_deref().is_none_or(|space| space == namespace)
-}
+#[cfg(test)]
+mod tests;

@@ -292,3 +292,143 @@ fn one_fault_on_several_nodes_is_none_of_one_node() {
     assert_eq!(nodes(["host: n1", "host: n2"]), 0);
     assert_eq!(nodes(["x: y", "x: y"]), 0, "nothing says which node it is");
 }
+
+/// A pod that makes no progress from 13:00 on, and is deleted at 13:30.
+fn stuck_and_deleted(until: &str) -> String {
+    let line = |at: &str, text: &str| {
+        format!("Nov 22 {at} n1 kubelet[1234]: I1122 {at}.123456    1234 {text}\n")
+    };
+    let goes_on = "kubelet_node_status.go:645] \"Recording event message for node\" node=\"n1\" event=\"NodeReady\"";
+    let pods = "source=\"api\" pods=[\"shop/quiet-0\"]";
+    let mut text = line("13:00:00", &format!("kubelet.go:2515] \"SyncLoop ADD\" {pods}"));
+    for minute in 1..30 {
+        text.push_str(&line(&format!("13:{minute:02}:00"), goes_on));
+    }
+    if until == "deleted" {
+        text.push_str(&line("13:30:00", &format!("kubelet.go:2531] \"SyncLoop DELETE\" {pods}")));
+        text.push_str(&line("13:30:01", &format!("kubelet.go:2525] \"SyncLoop REMOVE\" {pods}")));
+    } else {
+        let error = "pod_workers.go:1301] \"Error syncing pod, skipping\" err=\"failed to \\\"CreatePodSandbox\\\" for \\\"quiet-0_shop(8c1c0c9e-1111-2222-3333-444455556666)\\\" with CreatePodSandboxError: \\\"Failed to create sandbox for pod: mkdir /x: no space left on device\\\"\" pod=\"shop/quiet-0\" podUID=\"8c1c0c9e-1111-2222-3333-444455556666\"";
+        text.push_str(&line("13:30:00", error));
+    }
+    text
+}
+
+#[test]
+fn a_silence_that_ended_with_its_pod_is_shown_as_over() {
+    let incident = only(&stuck_and_deleted("deleted"));
+    assert_eq!(incident.state, State::Superseded, "{incident:#?}");
+    assert_eq!(incident.note.as_deref(), Some("its pod is gone"), "{incident:#?}");
+}
+
+#[test]
+fn a_silence_that_ended_with_an_error_is_told_by_that_alone() {
+    let incident = only(&stuck_and_deleted("failed"));
+    assert_eq!(incident.step.as_deref(), Some("CreatePodSandbox"), "{incident:#?}");
+}
+
+/// A node as the API has it, with one condition.
+fn node(name: &str, condition: &str, since: &str, heartbeat: &str) -> String {
+    let at = |time: &str| format!("\"2026-11-22T{time}Z\"");
+    format!(
+        "apiVersion: v1
+kind: Node
+metadata: {{name: {name}}}
+status:
+  conditions:
+  - {{lastHeartbeatTime: {}, lastTransitionTime: {}, {condition}}}
+---
+",
+        at(heartbeat),
+        at(since)
+    )
+}
+
+const FULL: &str = "type: DiskPressure, status: \"True\", reason: KubeletHasDiskPressure, message: kubelet has disk pressure";
+const ROOMY: &str = "type: DiskPressure, status: \"False\", reason: KubeletHasNoDiskPressure, message: kubelet has no disk pressure";
+
+#[test]
+fn a_nodes_condition_is_one_incident_that_lasts_and_heals() {
+    let full = node("n1", FULL, "12:00:00", "13:00:00");
+    let incident = only(&full);
+    assert_eq!((incident.cause.id.as_str(), incident.state), ("node_disk_pressure", State::Open));
+    let at = |incident: &Incident| (incident.first_seen.unwrap(), incident.last_seen.unwrap());
+    assert_eq!(at(&incident).1 - at(&incident).0, 3_600_000_000, "{incident:#?}");
+
+    let healed = format!("{full}{}", node("n1", ROOMY, "13:05:00", "13:06:00"));
+    assert_eq!(only(&healed).state, State::Recovering, "{:#?}", only(&healed));
+}
+
+#[test]
+fn why_a_node_is_not_ready_is_one_incident_that_heals() {
+    let ready = |status: &str, message: &str| {
+        format!("type: Ready, status: \"{status}\", reason: KubeletNotReady, message: {message:?}")
+    };
+    for (message, cause) in [
+        (
+            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
+             message:Network plugin returns error: cni plugin not initialized",
+            "cni_not_initialized",
+        ),
+        (
+            "PLEG is not healthy: pleg was last seen active 4m12s ago; threshold is 3m0s",
+            "node_pleg_unhealthy",
+        ),
+        ("container runtime is down", "node_runtime_down"),
+    ] {
+        let down = node("n1", &ready("False", message), "12:00:00", "13:00:00");
+        let incident = only(&down);
+        assert_eq!((incident.cause.id.as_str(), incident.state), (cause, State::Open));
+        let up =
+            node("n1", &ready("True", "kubelet is posting ready status"), "13:05:00", "13:05:30");
+        let healed = only(&format!("{down}{up}"));
+        assert_eq!(healed.state, State::Recovering, "{healed:#?}");
+    }
+    let begins = "[container runtime status check may not have completed yet, PLEG is not healthy: \
+                  pleg has yet to be successful]";
+    let told = told(&node("n1", &ready("False", begins), "12:59:50", "13:00:00"));
+    assert_eq!(told, [], "a kubelet that begins");
+}
+
+#[test]
+fn the_pressure_of_one_node_is_no_root_of_an_eviction_on_another() {
+    let evicted = |name: &str, node: &str| {
+        format!(
+            "apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: shop, uid: 8c1c0c9e-{node}, creationTimestamp: '2026-11-22T12:00:00Z'}}
+spec: {{nodeName: {node}, containers: [{{name: app, image: 'shop/web:1'}}]}}
+status:
+  phase: Failed
+  reason: Evicted
+  message: 'The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 10Mi.'
+  containerStatuses:
+  - {{name: app, ready: false, restartCount: 0, containerID: 'containerd://5bda{node}', state: {{terminated: {{exitCode: 137, finishedAt: '2026-11-22T12:59:30Z', startedAt: '2026-11-22T12:10:00Z', containerID: 'containerd://5bda{node}'}}}}}}
+---
+"
+        )
+    };
+    let text = [
+        node("n1", FULL, "12:55:00", "13:00:00"),
+        node("n2", ROOMY, "11:00:00", "13:00:00"),
+        evicted("web-1", "n1"),
+        evicted("cart-2", "n2"),
+    ]
+    .concat();
+    let told = told(&text);
+    let of_node: Vec<&Incident> =
+        told.iter().filter(|it| it.cause.id == "node_disk_pressure").collect();
+    assert_eq!(of_node.len(), 1, "{told:#?}");
+    assert_eq!(of_node[0].state, State::Open, "the other node's room heals nothing: {told:#?}");
+    let commands = of_node[0].next.iter().filter_map(|next| next.command.as_deref());
+    assert!(commands.into_iter().any(|it| it.contains("node/n1 ")), "{told:#?}");
+    let parent = |name: &str| {
+        let is_it = |it: &&Incident| {
+            it.cause.id != "node_disk_pressure"
+                && it.pods.iter().any(|pod| pod.name.as_deref() == Some(name))
+        };
+        told.iter().find(is_it).map(|it| it.parent.clone())
+    };
+    assert_eq!(parent("web-1"), Some(Some(of_node[0].id.clone())), "{told:#?}");
+    assert_eq!(parent("cart-2"), Some(None), "{told:#?}");
+}

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
+use super::naming::is_of;
 use super::pod_logs::{self, Layout, PodLogs};
-use super::read::is_of;
 use crate::fact::{Absent, Dated, Fact, Instance, LastWords, Pod, Want};
 use crate::limits;
 use crate::node::last_words;

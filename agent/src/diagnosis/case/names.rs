@@ -29,6 +29,7 @@ impl Names {
         let id = case.details.container_id.as_deref();
         names.put("container_id", id.or_else(|| seat.instance?.id.as_deref()));
         names.put("node", seat.spec.and_then(|spec| spec.node.as_deref()));
+        names.put("node", case.host.as_deref());
         names.put("node", seat.world.node.object.as_ref().map(|(node, _)| node.name.as_str()));
         names.put("node", Some(seat.world.name.as_str()));
         names.put("sa", seat.spec.and_then(|spec| spec.service_account.as_deref()));

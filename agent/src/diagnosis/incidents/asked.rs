@@ -69,7 +69,7 @@ impl Incidents {
     /// a container is not ready that is killed.
     pub(super) fn drop_what_others_tell(&mut self, ground: Ground<'_>, out: &mut Output) {
         let is_told = |this: &Self, number: &u64, entry: &Entry| match entry.family {
-            Family::Silent => entry.state == Standing::Superseded,
+            Family::Silent => entry.state == Standing::Superseded && entry.is_told_elsewhere,
             Family::Ready => entry.members.iter().any(|member| {
                 let numbers = this.by_pod.get(&member.key).into_iter().flatten();
                 numbers.filter(|other| *other != number).any(|other| {
@@ -231,7 +231,7 @@ fn failing_probes<'a>(
             container: Some(name.clone()),
             what: MomentKind::ProbeFailed { probe: probe.to_owned() },
             evidence: state.evidence.clone(),
-            ahead: 0,
+            ..Moment::default()
         };
         Some((name.clone(), probe, moment))
     })

@@ -30,6 +30,7 @@ struct Failure<'a> {
     container: Option<&'a str>,
     family: Family,
     node_key: Option<String>,
+    host: Option<&'a str>,
     step: Option<&'a str>,
     reason: Option<&'a str>,
     message: &'a str,
@@ -82,6 +83,7 @@ impl Incidents {
             container,
             family,
             node_key: None,
+            host: None,
             step: Some(&failure.step),
             reason,
             message: &failure.message,
@@ -199,6 +201,7 @@ impl Incidents {
             workload: key::workload(pod, ground.world).filter(|_| is_of_pod),
             workload_shown: key::workload_shown(pod, ground.world).filter(|_| is_of_pod),
             node_key: failure.node_key.clone(),
+            host: failure.host.map(str::to_owned),
             step: failure.step.map(str::to_owned),
             reason: failure.reason.map(str::to_owned),
             first_seen: failure.at,
@@ -309,10 +312,11 @@ impl Incidents {
         let is_it = |number: &&u64| {
             self.entries
                 .get(*number)
-                .is_some_and(|it| it.node_key.as_deref() == Some(node_key) && it.can_fail())
+                .is_some_and(|it| it.is_about(node_key, moment.host.as_deref()) && it.can_fail())
         };
         let known = self.of_node.iter().rev().find(is_it).copied();
-        let known = known.or_else(|| self.taken_over(node_key));
+        let is_of_one = moment.host.is_none();
+        let known = known.or_else(|| is_of_one.then(|| self.taken_over(node_key))?);
         let empty = PodKey(String::new());
         let mut failed = self.of_moment(now, (&empty, moment), Family::Node, ground);
         failed.node_key = Some(node_key.to_owned());
@@ -341,6 +345,7 @@ impl Incidents {
             container: moment.container.as_deref().filter(|_| family.is_of_container()),
             family,
             node_key: None,
+            host: moment.host.as_deref(),
             step: None,
             reason: None,
             message: &moment.evidence.text,
@@ -402,8 +407,10 @@ fn ended_with_the_node(moment: &Moment, ground: Ground<'_>) -> bool {
 
 /// `podUID + container + step + reason + norm(message)`, or what names a fault of the node.
 fn key_text(failure: &Failure<'_>) -> String {
-    if let Some(node_key) = &failure.node_key {
-        return format!("node|{node_key}");
+    match (&failure.node_key, failure.host) {
+        (Some(node_key), Some(host)) => return format!("node|{host}|{node_key}"),
+        (Some(node_key), None) => return format!("node|{node_key}"),
+        (None, _) => {}
     }
     let norm = key::norm::norm(failure.message);
     [
@@ -432,6 +439,7 @@ pub(super) fn node_key(what: &MomentKind) -> Option<String> {
         MomentKind::DiskFull { role, on: true } => format!("disk/{role}"),
         MomentKind::Pressure { resource, on: true } => format!("pressure/{resource}"),
         MomentKind::ApiReachable(false) => "api".to_owned(),
+        MomentKind::NodeReady(false) => "ready".to_owned(),
         MomentKind::KubeletFailed => KUBELET.to_owned(),
         MomentKind::Booted => "boot".to_owned(),
         _ => return None,

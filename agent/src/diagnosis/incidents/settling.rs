@@ -255,8 +255,7 @@ fn went_with_eviction(entry: &Entry, ground: Ground<'_>) -> bool {
     let of_end = matches!(entry.family, Family::Run | Family::Sandbox | Family::Ready);
     let is_evicted = |member: &Member| {
         let pod = ground.world.pod(&member.pod_key());
-        let told = pod.and_then(|pod| pod.evicted.as_ref().or(pod.preempted.as_ref()));
-        let at = told.and_then(|told| told.at);
+        let at = pod.and_then(|pod| pod.sent_away()?.at);
         at.is_some_and(|at| member.last_seen >= at.saturating_sub(EVICTION))
     };
     of_end

@@ -58,6 +58,7 @@ impl Incidents {
                     live(other).is_some_and(|it| {
                         is_known
                             && it.node_key.is_some()
+                            && it.host == entry.host
                             && it.judgement.cause.id == entry.judgement.cause.id
                             && it.judgement.object == entry.judgement.object
                     })

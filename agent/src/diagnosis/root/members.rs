@@ -109,6 +109,7 @@ impl Incidents {
             let Some(silent) = self.entries.get_mut(&other) else { continue };
             if silent.family == Family::Silent && silent.is_live() {
                 silent.end(State::Superseded, now);
+                silent.is_told_elsewhere = true;
                 silent.note = Some(format!("what holds it up is told by incident {id}"));
                 self.changed.insert(other);
                 self.pending.insert(other);

@@ -89,7 +89,7 @@ impl Incidents {
             let leads = fault::explains(fault.layer, own.layer)
                 && entry.first_seen <= node.first_seen.saturating_add(LATER);
             let place = (fault.layer, entry.first_seen, other);
-            let is_better = best.is_none_or(|best| place < best);
+            let is_better = entry.host == node.host && best.is_none_or(|best| place < best);
             if (is_twin || leads) && is_better && !self.is_below(entry.id, node.id) {
                 best = Some(place);
             }

@@ -24,7 +24,7 @@ pub(super) fn stage(
     pod: &PodState,
     first: Option<Micros>,
 ) -> Option<Stage> {
-    let is_over = pod.is_ending() || pod.succeeded || pod.refused.is_some() || pod.ran.is_some();
+    let is_over = pod.is_ending() || pod.succeeded || pod.ran.is_some();
     // What failed once is told by its failures.
     if is_over || !pod.failures.is_empty() {
         return None;

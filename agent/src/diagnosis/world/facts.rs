@@ -118,6 +118,10 @@ impl World {
         for container in &pod.containers {
             of_container(("pod", at), container, state, &mut told, &mut wants);
         }
+        let is_start = |it: &&FactTold| matches!(it.what, MomentKind::ContainerStarted { .. });
+        if let Some(started) = told.iter().filter(is_start).map(|it| it.at).max() {
+            state.was_taken(started);
+        }
         self.wants.extend(wants);
         if let Some(since) = pod.containers.iter().filter_map(written_at).max() {
             let text = format!("the API knows what a container of {} did since", pod.name);
@@ -191,33 +195,11 @@ impl World {
                 tell(moments, at, MomentKind::Booted, evidence);
             }
         }
-        for condition in &object.conditions {
-            let on = condition.status == "True";
-            let since = condition.since.unwrap_or(at).min(at);
-            let mut text = format!("Node condition {} is {}", condition.kind, condition.status);
-            for more in [&condition.reason, &condition.message].into_iter().flatten() {
-                text.push_str(": ");
-                text.push_str(more);
-            }
-            let evidence = quote::told("node", &text, since);
-            match condition.kind.as_str() {
-                "DiskPressure" => self.pressure("disk", on, since, evidence, moments),
-                "MemoryPressure" => self.pressure("memory", on, since, evidence, moments),
-                "PIDPressure" => self.pressure("pids", on, since, evidence, moments),
-                "Ready" if on => {
-                    self.node_is_ready(since, &evidence, moments);
-                    self.api_is_reachable(since, &evidence, moments);
-                }
-                "Ready" if condition.status == "False" => {
-                    let slot = &mut self.node.ready;
-                    if super::node::Switch::set(slot, false, since, evidence.clone()) {
-                        tell(moments, since, MomentKind::NodeReady(false), evidence);
-                    }
-                }
-                _ => {}
-            }
+        self.node_conditions(at, object, moments);
+        // Names are taken from it, where there is one.
+        if !self.whereabouts.is_of_several {
+            self.node.object = Some((object.clone(), at));
         }
-        self.node.object = Some((object.clone(), at));
         self.node_changed = true;
     }
 

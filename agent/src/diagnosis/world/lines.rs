@@ -161,18 +161,17 @@ impl World {
     ) {
         let evidence = quote::line(seen);
         let is_node = happening == Happening::KernelOomGlobal;
-        if is_node {
+        // One that was kept is older than what was told since.
+        if is_node && self.node.node_oom.as_ref().is_none_or(|told| told.at <= evidence.at) {
             self.node.node_oom = Some(evidence.clone());
             self.node_changed = true;
         }
+        self.hold_unowned(happening, seen);
         let Some(id) = seen.details.container_id.clone() else { return };
         let Some((key, state)) = self.entry(&seen.pod, seen.at) else { return };
         let name = seen.container.clone().or_else(|| state.owner_of(&id).map(str::to_owned));
-        let Some(name) = name else {
-            // The kernel knows the instance, not its name: a later line of the kubelet does.
-            self.unowned.keep(seen.clone());
-            return;
-        };
+        // The kernel knows the instance, not its name: a later line of the kubelet does.
+        let Some(name) = name else { return };
         let Some(instance) = state.container_mut(&name).and_then(|it| it.instance_mut(Some(&id)))
         else {
             return;
@@ -247,12 +246,17 @@ impl World {
                 container_line(happening, seen, state, shown, &mut told, &mut wants);
             }
         }
+        let has_started =
+            told.iter().any(|(_, what)| matches!(what, MomentKind::ContainerStarted { .. }));
+        if sandbox || has_started {
+            state.was_taken(at);
+        }
         if sandbox {
             self.node.tried_sandbox(at, &key.0, true);
             self.node_changed = true;
             self.prove_runtime(at, &evidence, moments);
         }
-        if told.iter().any(|(_, what)| matches!(what, MomentKind::ContainerStarted { .. })) {
+        if has_started {
             self.prove_runtime(at, &evidence, moments);
         }
         self.wants.extend(wants);

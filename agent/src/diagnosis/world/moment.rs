@@ -12,6 +12,8 @@ pub(in crate::diagnosis) struct Moment {
     pub(in crate::diagnosis) at: Micros,
     /// To which pod; `None` = to the node.
     pub(in crate::diagnosis) pod: Option<PodKey>,
+    /// To which node, where the input is of several.
+    pub(in crate::diagnosis) host: Option<String>,
     /// To which of its containers.
     pub(in crate::diagnosis) container: Option<String>,
     /// What.

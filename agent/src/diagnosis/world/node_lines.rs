@@ -211,8 +211,7 @@ impl World {
     fn condition(&mut self, happening: Happening, seen: &Observation, moments: &mut Vec<Moment>) {
         let (at, evidence) = (seen.at, quote::line(seen));
         if happening == Happening::NodeNotReady {
-            Switch::set(&mut self.node.ready, false, at, evidence.clone());
-            tell(moments, at, MomentKind::NodeReady(false), evidence);
+            self.became_not_ready(at, &evidence, moments);
             return;
         }
         let (resource, on) = match seen.reason.as_deref().unwrap_or_default() {
@@ -227,8 +226,7 @@ impl World {
                 return;
             }
             "NodeNotReady" => {
-                Switch::set(&mut self.node.ready, false, at, evidence.clone());
-                tell(moments, at, MomentKind::NodeReady(false), evidence);
+                self.became_not_ready(at, &evidence, moments);
                 return;
             }
             _ => return,
@@ -354,7 +352,19 @@ fn is_off_before(switch: Option<&Switch>, at: Micros) -> bool {
 }
 
 pub(super) fn tell(moments: &mut Vec<Moment>, at: Micros, what: MomentKind, evidence: Evidence) {
-    moments.push(Moment { at, pod: None, container: None, what, evidence, ahead: 0 });
+    moments.push(Moment { at, what, evidence, ..Moment::default() });
+}
+
+/// Of one node among several.
+pub(super) fn host_tell(
+    moments: &mut Vec<Moment>,
+    host: &str,
+    at: Micros,
+    what: MomentKind,
+    evidence: Evidence,
+) {
+    let host = Some(host.to_owned());
+    moments.push(Moment { at, what, evidence, host, ..Moment::default() });
 }
 
 /// The kubelet's resource, as conditions call it.

@@ -6,7 +6,7 @@ mod absorb;
 use std::collections::BTreeMap;
 
 use crate::{
-    diagnosis::case::PREEMPTING,
+    diagnosis::case::sends_away,
     fact::{Cgroup, LastWords},
     incident::Evidence,
     limits, observation,
@@ -37,7 +37,7 @@ pub(in crate::diagnosis) struct PodState {
     pub(in crate::diagnosis) evicted: Option<Evidence>,
     /// Made room for another, and what says so.
     pub(in crate::diagnosis) preempted: Option<Evidence>,
-    /// Refused by the kubelet.
+    /// Refused by the kubelet, and not taken since.
     pub(in crate::diagnosis) refused: Option<Evidence>,
     /// By name.
     pub(in crate::diagnosis) containers: BTreeMap<String, ContainerState>,
@@ -215,9 +215,19 @@ impl PodState {
     pub(in crate::diagnosis) fn is_ending(&self) -> bool {
         self.deleting.is_some()
             || self.gone.is_some()
-            || self.evicted.is_some()
-            || self.preempted.is_some()
+            || self.sent_away().is_some()
             || self.refused.is_some()
+    }
+
+    /// It ran and has to go: evicted, or to make room for another. What says so.
+    pub(in crate::diagnosis) fn sent_away(&self) -> Option<&Evidence> {
+        self.evicted.as_ref().or(self.preempted.as_ref())
+    }
+
+    /// Something of it was made after it was refused: the kubelet took it after all. A static pod
+    /// keeps its uid, and is tried again.
+    pub(super) fn was_taken(&mut self, at: Micros) {
+        self.refused = self.refused.take().filter(|told| told.at.is_some_and(|told| told >= at));
     }
 
     pub(in crate::diagnosis) fn container(&self, name: &str) -> Option<&ContainerState> {
@@ -266,7 +276,7 @@ impl PodState {
             let before = self.failures.remove(index);
             seen.first = before.first;
             // A pod is sent away once: that it is done says less than why.
-            if seen.step == "Eviction" || seen.reason.as_deref() == Some(PREEMPTING) {
+            if sends_away(&seen.step, seen.reason.as_deref()) {
                 (seen.message, seen.evidence) = (before.message, before.evidence);
             }
             // The lines of one attempt are one failure.
@@ -342,6 +352,11 @@ impl Instance {
     /// How long it ran.
     pub(in crate::diagnosis) fn ran(&self) -> Option<Micros> {
         Some(self.ended?.saturating_sub(self.started?).max(0))
+    }
+
+    /// The runtime could not start it.
+    pub(in crate::diagnosis) fn never_ran(&self) -> bool {
+        matches!(self.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
     }
 
     /// An out-of-memory kill of that time was not told of yet.

@@ -167,6 +167,30 @@ fn what_was_told_of_a_name_is_known_of_the_uid_that_turns_out_to_be_it() {
 }
 
 #[test]
+fn a_static_pod_that_was_refused_and_taken_later_is_not_ending() {
+    use crate::observation::{Details, Happening as H};
+    let pod = observation::Pod { uid: Some("a".to_owned()), ..Default::default() };
+    let seen = |happening, at| Observation {
+        happening: Some(happening),
+        pod: pod.clone(),
+        details: Details { container_id: Some("c".to_owned()), ..Details::default() },
+        container: Some("app".to_owned()),
+        at,
+        ..Observation::default()
+    };
+    for happening in [H::SandboxCreated, H::ContainerStarted] {
+        let mut world = World::default();
+        let refused = Evidence { at: Some(5), ..Evidence::default() };
+        world.entry(&pod, 5).unwrap().1.refused = Some(refused);
+        world.observe(4, &seen(happening, 4));
+        assert!(world.pod(&PodKey("a".to_owned())).unwrap().is_ending(), "that was before");
+        let again = if happening == H::SandboxCreated { happening } else { H::SandboxCreated };
+        world.observe(6, &seen(again, 6));
+        assert!(!world.pod(&PodKey("a".to_owned())).unwrap().is_ending());
+    }
+}
+
+#[test]
 fn pods_beyond_the_bound_go_those_that_are_gone_first() {
     let mut world = World::default();
     for number in 0..limits::WORLD_PODS + 5 {

@@ -24,6 +24,9 @@ const fn is_kept(happening: Happening) -> bool {
             | Happening::ContainerKilling
             | Happening::PlegDied
             | Happening::TaskOom
+            | Happening::KernelOomMemcg
+            | Happening::KernelOomGlobal
+            | Happening::KernelOomGroup
     )
 }
 
@@ -175,7 +178,10 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{diagnosis::world::Kept, observation::Details};
+    use crate::{
+        diagnosis::world::{Kept, MomentKind},
+        observation::{Details, Pod},
+    };
 
     fn line(id: &str, at: Micros) -> Observation {
         let details = Details { container_id: Some(id.to_owned()), ..Details::default() };
@@ -205,6 +211,44 @@ mod tests {
         world.observe(2, &Observation { at: limits::WORLD_UNOWNED_FOR + 1, ..Default::default() });
         assert_eq!(written(&mut world), (0, 1, false), "the older is too old");
         assert_eq!(written(&mut world), (0, 0, false));
+    }
+
+    #[test]
+    fn a_kill_that_is_owned_late_is_told_and_no_newer_than_it_is() {
+        let mut world = World::default();
+        let of_pod = |uid: &str| Pod { uid: Some(uid.to_owned()), ..Pod::default() };
+        let kill = |id: &str, at| Observation {
+            happening: Some(Happening::KernelOomGlobal),
+            pod: of_pod("a"),
+            ..line(id, at)
+        };
+        world.observe(5, &kill("one", 5));
+        world.observe(9, &kill("other", 9));
+        let newest = |world: &World| world.node.node_oom.as_ref().and_then(|told| told.at);
+        assert_eq!((world.unowned.lines.len(), newest(&world)), (2, Some(9)));
+        let named = Observation {
+            happening: Some(Happening::ContainerStarted),
+            pod: of_pod("a"),
+            container: Some("app".to_owned()),
+            ..line("one", 10)
+        };
+        let told = world.observe(10, &named);
+        assert!(told.iter().any(|it| it.what == MomentKind::OomKill), "{told:?}");
+        assert_eq!((world.unowned.lines.len(), newest(&world)), (1, Some(9)));
+    }
+
+    #[test]
+    fn a_kill_in_a_sandbox_waits_for_no_container() {
+        let mut world = World::default();
+        let pod = Pod { uid: Some("a".to_owned()), ..Pod::default() };
+        let seen = |happening, at| Observation {
+            happening: Some(happening),
+            pod: pod.clone(),
+            ..line("pause", at)
+        };
+        world.observe(1, &seen(Happening::SandboxCreated, 1));
+        world.observe(2, &seen(Happening::KernelOomMemcg, 2));
+        assert_eq!(world.unowned.lines.len(), 0);
     }
 
     #[test]

@@ -10,8 +10,6 @@ use super::value::{self, at, flag, list, long, small, text, time};
 use super::{Part, Sink, event, image, pod};
 use crate::fact::{self};
 use crate::fact::{Dated, Event, Fact, NodeObject, PodRef, from_api, pod::Condition, pod::Owner};
-use crate::observation::Observation;
-use crate::source::Micros;
 
 /// A specification of pods.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,9 +61,6 @@ pub(super) fn read(value: &Value, number: u64, source: &str, sink: Sink<'_>) {
         Some("Event") => read_event(value, number, sink),
         Some("Node") => {
             let node = node(value);
-            for seen in node_reports(&node, value::newest(value), number) {
-                sink(Part::Reported(Box::new(seen)));
-            }
             hand_on(value::newest(value), Fact::NodeObject(Box::new(node)), sink);
         }
         Some("Pod") => read_pod(value, number, source, sink),
@@ -199,39 +194,6 @@ fn node(value: &Value) -> NodeObject {
         pods_max: small(value, &["status", "capacity", "pods"]),
         ..NodeObject::default()
     }
-}
-
-/// What its conditions say is wrong with it: since when, and still when they were written.
-fn node_reports(node: &NodeObject, newest: Option<Micros>, number: u64) -> Vec<Observation> {
-    let is_bad = |condition: &&Condition| {
-        matches!(
-            (condition.kind.as_str(), condition.status.as_str()),
-            ("Ready", "False") | ("DiskPressure" | "MemoryPressure" | "PIDPressure", "True")
-        )
-    };
-    let told = |condition: &Condition| {
-        let reason = condition.reason.clone().unwrap_or_default();
-        let message = condition.message.as_deref().unwrap_or_default();
-        Event {
-            object_kind: "Node".to_owned(),
-            object_name: node.name.clone(),
-            message: format!(
-                "{}={}, reason: {reason}, message: {message}",
-                condition.kind, condition.status
-            ),
-            reason,
-            host: Some(node.name.clone()).filter(|name| !name.is_empty()),
-            count: 1,
-            line: number,
-            ..Event::default()
-        }
-    };
-    let times = |condition: &Condition| {
-        let still = newest.filter(|newest| condition.since.is_some_and(|since| since < *newest));
-        [Some(condition.since), still.map(Some)].into_iter().flatten().collect::<Vec<_>>()
-    };
-    let bad = node.conditions.iter().filter(is_bad);
-    bad.flat_map(|it| times(it).into_iter().flat_map(move |at| event::of(&told(it), at))).collect()
 }
 
 pub(super) fn conditions(value: &Value) -> Vec<Condition> {

@@ -22,9 +22,10 @@ fn images(pod: &Pod, all: &mut Vec<Said>) {
     for container in &pod.containers {
         let image = container.image.as_deref().unwrap_or_default();
         let (name, _) = image.split_once('@').unwrap_or((image, ""));
-        // A host may have capitals and a port; what stands behind it may not.
+        // A host may have capitals and a port, and is known by them; what stands behind it may not.
         let (host, path) = name.split_once('/').unwrap_or(("", name));
-        let is_host = host.contains(['.', ':']) || host == "localhost";
+        let is_host = host == "localhost"
+            || host.contains(|c: char| matches!(c, '.' | ':') || c.is_ascii_uppercase());
         let path = if is_host { path } else { name };
         let (repository, tag) = path.split_once(':').unwrap_or((path, ""));
         let why = if repository.contains(|c: char| c.is_ascii_uppercase()) {

@@ -26,7 +26,7 @@ impl Incidents {
             if let Some(sign) = sign {
                 for number in &self.of_node {
                     let Some(entry) = self.entries.get_mut(number) else { continue };
-                    if entry.node_key.as_deref() == Some(&node_key) {
+                    if entry.is_about(&node_key, moment.host.as_deref()) {
                         entry.unsign(None, sign);
                     }
                 }
@@ -66,7 +66,8 @@ impl Incidents {
                 .as_deref()
                 .is_some_and(|key| keys.iter().any(|prefix| key.starts_with(prefix)));
             let is_evicted = sign == Sign::PressureGone && entry.family == Family::Eviction;
-            if (is_about || is_evicted) && moment.at >= entry.last_seen {
+            let is_here = entry.host == moment.host;
+            if is_here && (is_about || is_evicted) && moment.at >= entry.last_seen {
                 entry.sign(None, sign, &proven);
             }
         }
@@ -104,6 +105,8 @@ fn without_counts(text: &str) -> String {
 fn sign_of(what: &MomentKind) -> (Option<Sign>, &'static [&'static str]) {
     match what {
         MomentKind::NetworkReady(_) => (Some(Sign::NetworkReady), &["network"]),
+        // A node is ready only while its runtime is.
+        MomentKind::NodeReady(_) => (Some(Sign::RuntimeReady), &["ready"]),
         MomentKind::RuntimeReady(_) | MomentKind::Paused(_) | MomentKind::PlegHealthy(_) => {
             (Some(Sign::RuntimeReady), &["runtime", "paused", "pleg", "trouble"])
         }

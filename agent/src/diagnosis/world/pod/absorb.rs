@@ -36,10 +36,16 @@ impl PodState {
         add(&mut self.mounts, named.mounts, limits::WORLD_VOLUMES);
         self.absorb_failures(named.failures);
         let mut events = named.events;
-        let is_same = |one: &super::EventTold, other: &super::EventTold| {
-            one.reason == other.reason && one.container == other.container
-        };
-        events.retain(|it| !self.events.iter().any(|mine| is_same(mine, it)));
+        events.retain(|it| {
+            let is_same = |mine: &&mut super::EventTold| {
+                mine.reason == it.reason && mine.container == it.container
+            };
+            let Some(mine) = self.events.iter_mut().find(is_same) else { return true };
+            if it.at > mine.at {
+                mine.clone_from(it);
+            }
+            false
+        });
         in_front(&mut self.events, events, limits::WORLD_EVENTS);
         self.events.sort_by_key(|event| event.at);
         self.seen = self.seen.max(named.seen);
@@ -183,6 +189,16 @@ mod tests {
         assert_eq!((pod.added, pod.failures.len(), pod.events.len()), (Some(5), 1, 2));
         assert_eq!((pod.sandboxes[0].id.as_str(), pod.mounts.len()), ("s5", 2));
         assert_eq!(pod.evicted, told(7));
+    }
+
+    #[test]
+    fn of_two_events_of_one_reason_the_newest_counts() {
+        let event = |at| EventTold { at, reason: "BackOff".to_owned(), ..EventTold::default() };
+        for (mine, theirs) in [(5, 7), (7, 5)] {
+            let mut pod = PodState { events: vec![event(mine)], ..PodState::default() };
+            pod.absorb(PodState { events: vec![event(theirs)], ..PodState::default() });
+            assert_eq!(pod.events, [event(7)], "{mine} and {theirs}");
+        }
     }
 
     #[test]
