@@ -187,8 +187,7 @@ async fn live(
     // Sources first, then what they had handed on, then its delivery: nothing is cut off that a
     // moment more would have saved, and all of it within one deadline.
     let deadline = Instant::now() + until.drain();
-    drop((admin, page, door, checker, pods));
-    drop(sources);
+    drop((admin, page, door, checker, pods, sources));
     // Errors would mean that the core is gone, which its join tells below.
     let _ = over.send(());
     let _ = tokio::time::timeout_at(deadline, is_concluded).await;
