@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub scrape: Scrape,
     /// Why what is concluded does not become durable.
     pub state_trouble: Option<String>,
+    /// Destinations that nothing gets through to, and why; it is tried again.
+    pub troubled: Vec<(String, String)>,
     /// Destinations that are paused, and why.
     pub paused: Vec<(String, String)>,
     /// Present incidents, and those that ended a short while ago.
@@ -114,6 +116,7 @@ impl Drop for Page {
 /// When nobody can listen there, it is not on loopback, or the token cannot be made or kept: nobody
 /// could come in. The agent works without it.
 pub async fn open(listen: &str, folder: &Path, behind: Behind) -> std::io::Result<Page> {
+    forget(folder);
     let listener = TcpListener::bind(listen).await?;
     let at = listener.local_addr()?;
     if !at.ip().is_loopback() {
@@ -131,6 +134,12 @@ pub async fn open(listen: &str, folder: &Path, behind: Behind) -> std::io::Resul
         .with_state(desk);
     let serving = tokio::spawn(super::serve(listener, router, limits::PAGE_CONNECTIONS));
     Ok(Page { at, file, serving })
+}
+
+/// What an agent before this one left behind leads nowhere, or to somebody else.
+pub fn forget(folder: &Path) {
+    // None is as good.
+    let _ = std::fs::remove_file(folder.join(URL_FILE));
 }
 
 /// Who answers: one look at the core serves all who come within a second.

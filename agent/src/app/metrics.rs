@@ -13,6 +13,7 @@ use crate::{
     admin::{self, Admin, Ask, Behind, Complete, Ready, metrics, page, page::Page},
     config::{self, Config},
     export::{self, stats::BatchResult},
+    limits,
     source::journal::{self, Counters, State, others::folder_of},
 };
 
@@ -64,15 +65,19 @@ impl Door {
         config: &Config,
         is_short: bool,
         asked: Asked<'_>,
-    ) -> Option<Page> {
+    ) -> Option<People> {
         let parts = Parts::of(&asked);
         // Once: there is one life.
         let _ = self.later.complete.set(Arc::clone(&parts.complete));
         let _ = self.later.ready.set(Arc::clone(&parts.ready));
-        if !config.page.enabled || is_short {
+        if is_short {
             return None;
         }
-        for_people(config, parts.behind_page(asked.pages, asked.node)).await
+        if !config.page.enabled {
+            page::forget(&config.state.folder);
+            return None;
+        }
+        Some(for_people(config, parts.behind_page(asked.pages, asked.node)).await)
     }
 }
 
@@ -103,19 +108,45 @@ async fn for_machines(http: &config::Http, behind: Behind) -> Option<Admin> {
     }
 }
 
-async fn for_people(config: &Config, behind: page::Behind) -> Option<Page> {
-    let listen = &config.page.listen;
-    match page::open(listen, &config.state.folder, behind).await {
+/// The page, or who tries to open it.
+pub(super) struct People {
+    _page: Option<Page>,
+    later: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for People {
+    fn drop(&mut self) {
+        if let Some(later) = self.later.take() {
+            later.abort();
+        }
+    }
+}
+
+async fn for_people(config: &Config, behind: page::Behind) -> People {
+    let (listen, folder) = (config.page.listen.clone(), config.state.folder.clone());
+    match page::open(&listen, &folder, behind.clone()).await {
         Ok(page) => {
             tracing::info!(at = %page.at(), "the page is served; podwhy open tells its address");
-            Some(page)
+            People { _page: Some(page), later: None }
         }
         Err(error) => {
             tracing::warn!(
                 %error, listen,
-                "no page: another page.listen, or page.enabled: false, mends it"
+                "no page as yet, it is tried again: another page.listen, or page.enabled: false, \
+                 mends it"
             );
-            None
+            let later = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(limits::HTTP_LISTEN_AGAIN).await;
+                    if let Ok(page) = page::open(&listen, &folder, behind.clone()).await {
+                        tracing::info!(at = %page.at(), "the page is served now");
+                        // Held until the agent ends.
+                        std::future::pending::<()>().await;
+                        drop(page);
+                    }
+                }
+            });
+            People { _page: None, later: Some(later) }
         }
     }
 }
@@ -155,6 +186,11 @@ impl Parts {
             if snapshot.is_reading {
                 snapshot.blind.retain(|what| what != JOURNAL_OFF);
             }
+            let troubled = self
+                .stats
+                .iter()
+                .filter_map(|(name, stats)| stats.trouble().map(|why| (name.clone(), why)));
+            snapshot.troubled = troubled.collect();
             let paused = self
                 .stats
                 .iter()

@@ -74,10 +74,12 @@ fn is_served(host: &str) -> Result<(), String> {
 /// # Errors
 /// One sentence: where it looked and what to do.
 fn address(folder: &Path, is_enabled: bool) -> Result<String, String> {
+    if !is_enabled {
+        return Err("no page: page.enabled is false".to_owned());
+    }
     let path = folder.join(URL_FILE);
     std::fs::read_to_string(&path).map(|text| text.trim().to_owned()).map_err(|error| {
         let what = match error.kind() {
-            ErrorKind::NotFound if !is_enabled => "page.enabled is false".to_owned(),
             ErrorKind::NotFound => {
                 "there is none: no agent runs here, its state folder is another one (--state FOLDER \
                  or --config FILE), or its log says why page.listen cannot be had"

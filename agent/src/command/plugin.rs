@@ -23,7 +23,8 @@ const NAME: &str = "kubectl-podwhy";
 /// Why does this pod not start? Asked of the agent on its node.
 ///
 /// Finds the node of a pod and the agent there, and asks it through kubectl: with your context and
-/// your rights (get pods; create pods/exec in the agents' namespace, for `open` pods/portforward).
+/// your rights: get of the pod; in the agents' namespace list of pods, create of pods/exec, and for
+/// `open` of pods/portforward.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,

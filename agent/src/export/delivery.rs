@@ -271,6 +271,7 @@ impl<T: Transport> Exporter<T> {
 
     /// Once for each time that nothing gets through, whatever the answers in between.
     fn tell_trouble(&mut self, answer: &str, wait: Duration) {
+        self.stats.set_trouble(Some(shown(answer).to_owned()));
         if std::mem::replace(&mut self.has_told_trouble, true) {
             let wait_ms = wait.as_millis();
             tracing::debug!(destination = self.name, answer, wait_ms, "tried again later");
@@ -287,6 +288,7 @@ impl<T: Transport> Exporter<T> {
     /// The destination works.
     fn settled(&mut self) {
         self.backoff.reset();
+        self.stats.set_trouble(None);
         let was_in_trouble = std::mem::take(&mut self.has_told_trouble);
         if was_in_trouble || self.stats.paused().is_some() {
             self.stats.set_paused(None);

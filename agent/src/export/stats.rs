@@ -48,6 +48,7 @@ pub struct Stats {
     sent_bytes: AtomicU64,
     last_success: AtomicI64,
     paused: Mutex<Option<String>>,
+    trouble: Mutex<Option<String>>,
 }
 
 impl Stats {
@@ -77,6 +78,15 @@ impl Stats {
             0 => None,
             at => Some(at),
         }
+    }
+
+    /// Why nothing gets through to the destination, which is tried again.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_trouble(&self, why: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Why the destination is paused, if it is.

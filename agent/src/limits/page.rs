@@ -46,3 +46,6 @@ pub const PLUGIN_ANSWER_BYTES: u64 = super::DOOR_ANSWER_BYTES;
 
 /// How often it is looked whether kubectl still forwards: nobody waits for its end.
 pub const PLUGIN_LOOK: Duration = Duration::from_millis(250);
+
+/// One line of an agent's answer that is made harmless at once; a longer one in pieces.
+pub const PLUGIN_LINE_BYTES: u64 = 64 * 1024;

@@ -29,12 +29,11 @@ fn told(known: &Snapshot, verdict: &Verdict) -> Markup {
         Level::Bad => "✕",
         Level::Unknown => "?",
     };
-    let present = known.incidents.iter().filter(|it| words::is_present(it));
-    let roots = present.clone().filter(|it| it.parent.is_none());
+    let roots = known.incidents.iter().filter(|it| words::is_root(&known.incidents, it));
     let pods: u64 = roots.clone().map(|it| it.pod_count).sum();
     let figures = [
         (count(u64::try_from(roots.count()).unwrap_or(0)), "open incidents"),
-        (count(pods), "pods hit"),
+        (count(pods), "pods hit, at most"),
         (
             count(
                 known.scrape.figures.day.until(known.now).map(|(_, it)| u64::from(it.failed)).sum(),
@@ -79,11 +78,8 @@ fn told(known: &Snapshot, verdict: &Verdict) -> Markup {
 }
 
 fn incidents(known: &Snapshot) -> Markup {
-    let is_root = |it: &&Incident| {
-        it.parent.as_ref().is_none_or(|id| known.incidents.iter().all(|other| other.id != *id))
-    };
-    let mut roots: Vec<&Incident> =
-        known.incidents.iter().filter(|it| words::is_present(it)).filter(is_root).collect();
+    let is_root = |it: &&Incident| words::is_root(&known.incidents, it);
+    let mut roots: Vec<&Incident> = known.incidents.iter().filter(is_root).collect();
     roots.sort_by_key(|it| (words::rank(it), it.first_seen));
     let left_out = roots.len().saturating_sub(limits::PAGE_INCIDENTS);
     let mut ended: Vec<&Incident> = known

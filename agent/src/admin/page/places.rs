@@ -244,13 +244,17 @@ pub(super) fn delivery(known: &Snapshot) -> Markup {
 }
 
 fn destination(known: &Snapshot, it: &Destination) -> Markup {
-    let why = known.paused.iter().find(|(name, _)| *name == it.name).map(|(_, why)| why);
+    let of = |all: &'_ [(String, String)]| {
+        all.iter().find(|(name, _)| *name == it.name).map(|(_, why)| plain(why))
+    };
+    let (why, trouble) = (of(&known.paused), of(&known.troubled));
     let retried = it.batches.iter().find(|(word, _)| *word == "retried").map_or(0, |(_, n)| *n);
     html! {
         tr {
             th scope="row" { (plain(&it.name)) }
             td {
-                @if let Some(why) = why { span.badge.bad { "paused" } " " (plain(why)) }
+                @if let Some(why) = why { span.badge.bad { "paused" } " " (why) }
+                @else if let Some(why) = trouble { span.badge.warn { "not reached" } " " (why) }
                 @else if it.last_success.is_some() { span.badge.good { "taken" } }
                 @else if retried > 0 { span.badge.warn { "not reached yet" } }
                 @else { span.badge.quiet { "nothing sent yet" } }

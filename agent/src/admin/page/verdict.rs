@@ -63,7 +63,7 @@ fn because(level: Level, text: String) -> Why {
 
 pub(super) fn of(known: &Snapshot) -> Verdict {
     let mut why = Vec::new();
-    let is_root = |it: &&Incident| words::is_present(it) && it.parent.is_none();
+    let is_root = |it: &&Incident| words::is_root(&known.incidents, it);
     let roots: Vec<&Incident> = known.incidents.iter().filter(is_root).collect();
     for incident in roots.iter().filter(|it| it.scope == Scope::Node) {
         let (level, heals) = match incident.state {
@@ -149,6 +149,11 @@ fn podwhy_itself(known: &Snapshot, why: &mut Vec<Why>) {
             Level::Warn,
             format!("nothing becomes durable: the state folder: {trouble}"),
         ));
+    }
+    for (name, reason) in &known.troubled {
+        let (name, reason) = (words::plain(name), words::plain(reason));
+        let text = format!("nothing gets through to {name}, it is tried again: {reason}");
+        why.push(because(Level::Warn, text));
     }
     for (name, reason) in &known.paused {
         let (name, reason) = (words::plain(name), words::plain(reason));

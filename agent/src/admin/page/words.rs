@@ -18,6 +18,12 @@ pub(super) fn lines(given: &str) -> String {
     text::plain(given)
 }
 
+/// Present, and no other present one stands above it.
+pub(super) fn is_root(all: &[Incident], incident: &Incident) -> bool {
+    let is_above = |it: &Incident| is_present(it) && Some(&it.id) == incident.parent.as_ref();
+    is_present(incident) && !all.iter().any(is_above)
+}
+
 /// How a time is to be read once the page is alive.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {

@@ -1,7 +1,7 @@
 //! kubectl as the way to the agents: its contexts, its credentials, its rights. Owns how long it may
 //! take, and what is said where it fails.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
@@ -11,15 +11,20 @@ use super::super::explain::plain;
 use super::super::{DONE, FAILED};
 use crate::{limits, shutdown};
 
-/// The agents' pods carry it, whatever the release is called.
+/// The agents' pods carry it, unless the chart's `nameOverride` says otherwise. So may any pod of
+/// anybody: only those in the agents' own namespace are believed.
 const AGENTS: &str = "app.kubernetes.io/name=podwhy";
 
 /// Which cluster, as kubectl takes it.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Cluster {
     /// The pod's namespace [default: the context's]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     namespace: Option<String>,
+
+    /// Where the agents run: pods elsewhere are not believed to be any
+    #[arg(long, global = true, value_name = "NAMESPACE", default_value = "podwhy")]
+    agents_namespace: String,
 
     /// A context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME")]
@@ -76,7 +81,8 @@ impl Cluster {
 
     /// All agents, by node.
     pub(super) fn agents(&self) -> Result<Vec<Agent>, String> {
-        let pods = self.get(&["pods", "--all-namespaces", "--selector", AGENTS])?;
+        let pods =
+            self.get(&["pods", "--namespace", &self.agents_namespace, "--selector", AGENTS])?;
         let mut agents: Vec<Agent> = agents_of(&pods).collect();
         agents.sort_by(|one, other| (&one.node, &one.name).cmp(&(&other.node, &other.name)));
         Ok(agents)
@@ -85,9 +91,16 @@ impl Cluster {
     /// The one that runs on a node.
     pub(super) fn agent_on(&self, node: &str) -> Result<Agent, String> {
         let there = format!("spec.nodeName={node}");
-        let arguments =
-            ["pods", "--all-namespaces", "--selector", AGENTS, "--field-selector", &there];
-        let pods = self.get(&arguments)?;
+        let place = &self.agents_namespace;
+        let pods = self.get(&[
+            "pods",
+            "--namespace",
+            place,
+            "--selector",
+            AGENTS,
+            "--field-selector",
+            &there,
+        ])?;
         let mut agents: Vec<Agent> = agents_of(&pods).collect();
         agents.sort_by_key(|agent| !agent.is_running);
         match agents.into_iter().next() {
@@ -97,8 +110,8 @@ impl Cluster {
                 agent.namespace, agent.name
             )),
             None => Err(format!(
-                "no agent is on {node} (no pod with {AGENTS}). Ask its log there: journalctl -u \
-                 kubelet | podwhy explain"
+                "no agent is on {node}: no pod with {AGENTS} in namespace {place} \
+                 (--agents-namespace). Ask its log there: journalctl -u kubelet | podwhy explain"
             )),
         }
     }
@@ -117,7 +130,22 @@ impl Cluster {
 
     /// A command in the agent's pod, on this terminal, with its exit code.
     pub(super) fn run_there(&self, agent: &Agent, arguments: &[String]) -> Result<u8, String> {
-        let status = self.there(agent, arguments).status().map_err(|error| absent(&error))?;
+        let mut command = self.there(agent, arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| absent(&error))?;
+        let mut said = BufReader::new(child.stdout.take().ok_or("kubectl has no output")?);
+        let (mut out, mut line) = (std::io::stdout().lock(), Vec::new());
+        loop {
+            line.clear();
+            let mut piece = (&mut said).take(limits::PLUGIN_LINE_BYTES);
+            let read = piece.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+            let text = harmless(&String::from_utf8_lossy(&line));
+            if read == 0 || out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                break;
+            }
+        }
+        // Who no longer reads wants no more: kubectl learns it by its own pipe.
+        drop(said);
+        let status = child.wait().map_err(|error| error.to_string())?;
         Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
     }
 
@@ -241,6 +269,27 @@ fn absent(error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "kubectl is not in the path".to_owned(),
         _ => format!("kubectl cannot be started: {error}"),
     }
+}
+
+/// What another program says, with its colours and nothing else that a terminal obeys.
+pub(super) fn harmless(said: &str) -> String {
+    let mut pieces = said.split('\u{1b}');
+    let mut shown = pieces.next().map(controlless).unwrap_or_default();
+    for piece in pieces {
+        let colour = piece.strip_prefix('[').and_then(|rest| rest.split_once('m'));
+        let is_plain = |code: &str| code.chars().all(|c| c.is_ascii_digit() || c == ';');
+        match colour {
+            Some((code, rest)) if is_plain(code) => {
+                shown.push_str(&format!("\u{1b}[{code}m{}", controlless(rest)));
+            }
+            _ => shown.push_str(&controlless(piece)),
+        }
+    }
+    shown
+}
+
+fn controlless(text: &str) -> String {
+    crate::observation::text::plain(text)
 }
 
 /// What a command writes, within bounds of time and size.

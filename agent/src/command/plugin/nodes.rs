@@ -36,7 +36,8 @@ pub(super) fn run(cluster: &Cluster, arguments: &Args) -> Result<u8, String> {
     let agents = cluster.agents()?;
     if agents.is_empty() {
         return Err(
-            "no agent is in this cluster (no pod with app.kubernetes.io/name=podwhy)".into()
+            "no agent is there (no pod with app.kubernetes.io/name=podwhy): --agents-namespace"
+                .into(),
         );
     }
     let mut asked = ask_all(&agents, |agent| ask(cluster, agent));

@@ -102,3 +102,9 @@ fn the_table_is_one_line_a_node_and_harmless() {
     assert!(lines[1].starts_with("node-a  1     node: no"), "{text}");
     assert_eq!(lines[2], "b       ?     no answer within 15 s");
 }
+
+#[test]
+fn what_an_agent_says_keeps_its_colours_and_steers_no_terminal() {
+    let said = "\u{1b}[1;31mbad\u{1b}[0m \u{1b}]0;title\u{7}\u{1b}[2Jgone \u{202e}back\u{1b}";
+    assert_eq!(kubectl::harmless(said), "\u{1b}[1;31mbad\u{1b}[0m ]0;title[2Jgone back");
+}

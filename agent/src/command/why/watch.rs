@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use super::{Question, choice, json, tail, unseen};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::app::door::Knowledge;
 use crate::command::explain::{plain, standing};
 use crate::command::reach::{self, Agent};
@@ -85,6 +87,9 @@ async fn follow(agent: &Agent, question: &Question<'_>, first: Knowledge) -> u8 
         }
         known = loop {
             tokio::time::sleep(WATCH_EVERY).await;
+            if !is_heard() {
+                return DONE;
+            }
             let folder = agent.folder().to_owned();
             let asked = tokio::task::spawn_blocking(move || reach::ask(&folder)).await;
             match asked {
@@ -97,6 +102,18 @@ async fn follow(agent: &Agent, question: &Question<'_>, first: Knowledge) -> u8 
         };
         is_away = false;
     }
+}
+
+/// Whether anybody can still read what is said: `| head`, or a `kubectl exec` that was broken off,
+/// leaves a pipe without a reader.
+fn is_heard() -> bool {
+    let out = std::io::stdout();
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // What cannot be asked is taken for a reader.
+    poll(&mut polled, Some(&at_once)).is_err()
+        || polled.iter().all(|it| !it.revents().intersects(gone))
 }
 
 impl Question<'_> {

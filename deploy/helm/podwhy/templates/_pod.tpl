@@ -107,10 +107,9 @@
 - name: PODWHY_HTTP_LISTEN
   value: ":{{ .Values.http.port }}"
 {{- end }}
-{{- if not .Values.page.enabled }}
 - name: PODWHY_PAGE_ENABLED
-  value: "false"
-{{- else if ne (int .Values.page.port) 9475 }}
+  value: {{ .Values.page.enabled | toString | quote }}
+{{- if .Values.page.enabled }}
 - name: PODWHY_PAGE_LISTEN
   value: "127.0.0.1:{{ .Values.page.port }}"
 {{- end }}
