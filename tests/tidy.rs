@@ -618,6 +618,14 @@ fn o20_every_metric_of_rules_and_dashboards_exists() {
     }
     assert!(podwhy_words(&texts[0].1).len() > 15, "the rules were read");
     fail_with("rules and dashboards ask for metrics that exist", "see docs/metrics.md", &found);
+    let used: BTreeSet<String> = texts.iter().flat_map(|(_, text)| podwhy_words(text)).collect();
+    let is_used = |name: &String| used.contains(name) || used.contains(&format!("{name}_bucket"));
+    let idle: Vec<String> = known
+        .iter()
+        .filter(|name| name.starts_with("podwhy_") && !is_used(name))
+        .cloned()
+        .collect();
+    fail_with("a metric that nobody asks for is not worth its series", "show it or drop it", &idle);
 }
 
 #[test]

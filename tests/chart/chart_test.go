@@ -463,7 +463,7 @@ func Test_alerts_name_this_installations_agent_and_links(t *testing.T) {
 			if want := "https://books.example/podwhy#" + strings.ToLower(name); annotation("runbook_url") != want {
 				t.Errorf("%s: %s", name, annotation("runbook_url"))
 			}
-			if why := annotation("why"); why != "" {
+			if why := annotation("why_without_plugin"); why != "" {
 				seen++
 				if strings.Contains(why, "-n podwhy") || strings.Count(why, "kubectl -n watch ") != 2 || !strings.Contains(why, "app.kubernetes.io/name=why ") {
 					t.Errorf("%s: %s", name, why)
