@@ -28,6 +28,10 @@ test:
 tidy:
     cargo test -p podwhy --test tidy
 
+# Simulated nodes through the spike detector: precision, recall, time to fire.
+spikes:
+    cargo test -p podwhy --lib -- --nocapture spike::tests
+
 # Write expectations anew; read the diff before you commit it.
 bless:
     UPDATE_EXPECT=1 INSTA_UPDATE=always cargo test

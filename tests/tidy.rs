@@ -569,3 +569,110 @@ fn these_rules_see_what_they_are_meant_to_see() {
     assert!(!is_contract("source", "journal") && !is_contract("outbox", "Outbox"));
     assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests {}"), "a\n");
 }
+
+/// Words that begin with `podwhy_` and what the text does with them.
+fn podwhy_words(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    text.match_indices("podwhy_")
+        .filter(|(at, _)| {
+            // Not the second half of a recorded name, nor of a longer word.
+            let before = text.get(..*at).and_then(|text| text.chars().next_back());
+            before.is_none_or(|c| !is_part(c) && c != ':' && !c.is_ascii_uppercase())
+        })
+        .filter_map(|(at, _)| text.get(at..))
+        .map(|rest| rest.chars().take_while(|c| is_part(*c)).collect())
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What docs/metrics.md lists, held equal to what is served by a test of the agent.
+fn documented_metrics() -> BTreeSet<String> {
+    let page = read("docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.split('{').next().unwrap_or(name).to_owned()).collect()
+}
+
+const RULES: &str = "deploy/helm/podwhy/files/rules/podwhy.yaml";
+
+#[test]
+fn o20_every_metric_of_rules_and_dashboards_exists() {
+    let known = documented_metrics();
+    let exists = |name: &str| {
+        let bare = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        known.contains(name) || bare.is_some_and(|name| known.contains(name))
+    };
+    let mut texts = vec![(RULES.to_owned(), read(RULES))];
+    texts.extend(files("deploy/monitoring/tests", &[".yaml"]));
+    texts.extend(files("deploy/helm/podwhy/files/dashboards", &[".json"]));
+    // Logs speak of attributes.
+    let of_logs = |line: &str| line.contains("service_name=");
+    let mut found = Vec::new();
+    for (path, text) in &texts {
+        let text: String =
+            text.lines().filter(|line| !of_logs(line)).flat_map(|line| [line, "\n"]).collect();
+        let unknown = podwhy_words(&text).into_iter().filter(|name| !exists(name));
+        found.extend(unknown.map(|name| format!("{path}: {name}")));
+    }
+    assert!(podwhy_words(&texts[0].1).len() > 15, "the rules were read");
+    fail_with("rules and dashboards ask for metrics that exist", "see docs/metrics.md", &found);
+    let used: BTreeSet<String> = texts.iter().flat_map(|(_, text)| podwhy_words(text)).collect();
+    let is_used = |name: &String| used.contains(name) || used.contains(&format!("{name}_bucket"));
+    let idle: Vec<String> = known
+        .iter()
+        .filter(|name| name.starts_with("podwhy_") && !is_used(name))
+        .cloned()
+        .collect();
+    fail_with("a metric that nobody asks for is not worth its series", "show it or drop it", &idle);
+}
+
+#[test]
+fn o23_every_attribute_of_a_query_over_logs_exists() {
+    let table = read("agent/src/record/names.rs");
+    let mut known: BTreeSet<String> = table
+        .split('"')
+        .filter(|text| text.starts_with("podwhy."))
+        .map(|text| text.replace('.', "_"))
+        .collect();
+    // The name of a recording rule.
+    known.insert("podwhy_sync_failures".to_owned());
+    let mut texts = vec![read("deploy/monitoring/loki.rules.yaml")];
+    for path in [RULES, "deploy/monitoring/runbook.md"] {
+        texts.extend(
+            read(path).lines().filter(|it| it.contains("service_name=")).map(str::to_owned),
+        );
+    }
+    let used: BTreeSet<String> = texts.iter().flat_map(|text| podwhy_words(text)).collect();
+    assert!(used.contains("podwhy_spike_active"), "{used:?}");
+    let found: Vec<String> = used.into_iter().filter(|name| !known.contains(name)).collect();
+    fail_with("queries over logs name attributes that exist", "see record/names.rs", &found);
+}
+
+#[test]
+fn o21_every_alert_has_its_section_of_the_runbook_and_its_case() {
+    let (rules, book) = (read(RULES), read("deploy/monitoring/runbook.md"));
+    let cases = read("deploy/monitoring/tests/firing.test.yaml");
+    let alerts: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let sections: BTreeSet<&str> =
+        book.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert!(alerts.len() > 10 && alerts == sections, "{alerts:?} {sections:?}");
+    let loki = read("deploy/monitoring/loki.rules.yaml");
+    let of_loki = loki.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let mut found: Vec<String> = of_loki
+        .filter(|alert| !sections.contains(alert))
+        .map(|alert| format!("{alert}: no section"))
+        .collect();
+    for alert in alerts {
+        let link = format!("deploy/monitoring/runbook.md#{}\n", alert.to_lowercase());
+        if !rules.contains(&link) {
+            found.push(format!("{alert}: no runbook_url"));
+        }
+        if !cases.contains(&format!("alertname=\"{alert}\"")) {
+            found.push(format!("{alert}: no case in which it fires"));
+        }
+    }
+    fail_with("every alert says what to do, and is tested", "see deploy/monitoring", &found);
+}

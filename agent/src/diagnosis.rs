@@ -30,6 +30,7 @@ mod recovery;
 mod repeats;
 mod root;
 mod silence;
+mod spike;
 mod state;
 mod world;
 
@@ -45,6 +46,7 @@ use self::{
     identities::Identities,
     incidents::{Ground, Incidents},
     repeats::{Counting, Novelty, Summary},
+    spike::Spikes,
     world::World,
 };
 use crate::{
@@ -67,6 +69,7 @@ pub use contract::{
     Check, CheckStatus, Counters, Input, Output, Repeats, Settings, StateChange, Whereabouts,
 };
 pub use recovery::Recovery;
+pub use spike::LINES as SPIKE_LINES;
 
 /// journald counts what it suppresses over this long by default (`RateLimitIntervalSec=`).
 const SUPPRESSION: Micros = 30_000_000;
@@ -99,6 +102,7 @@ pub struct Diagnosis {
     counting: Counting,
     world: World,
     incidents: Incidents,
+    spikes: Spikes,
     catalogue: Arc<Catalogue>,
     /// When the kubelet last said that the pod network is not ready.
     network_down_at: Option<Micros>,
@@ -121,6 +125,7 @@ impl Diagnosis {
             counting: Counting::default(),
             world: World::of_node(&settings.node),
             incidents: Incidents::default(),
+            spikes: Spikes::default(),
             catalogue: Arc::clone(catalogue::builtin()),
             network_down_at: None,
             view: node::View::default(),
@@ -147,7 +152,9 @@ impl Diagnosis {
 
     /// Makes an observation of a message, if it matters, with the clocks that the engine knows.
     pub fn observe(&mut self, message: &Message<'_>, line: &Line<'_>) -> Option<Observation> {
-        Observation::from_message(message, line, &mut self.times)
+        let seen = Observation::from_message(message, line, &mut self.times);
+        self.watch_line(message, line, seen.as_ref());
+        seen
     }
 
     /// Takes one input at its time (for a line, the time at which its source received it) and
@@ -191,7 +198,9 @@ impl Diagnosis {
     }
 
     fn advance(&mut self, at: Micros, out: &mut Output) -> Micros {
+        let before = self.clock.now();
         let now = self.clock.advance(at);
+        self.spikes.advanced(before, self.clock.now());
         self.fire_until(now, out);
         now
     }
@@ -200,7 +209,7 @@ impl Diagnosis {
     #[must_use]
     pub fn next_due(&self) -> Option<Micros> {
         let due = self.collapse.next_due().into_iter().chain(self.counting.next_due());
-        let due = due.chain(self.incidents.next_due()).min()?;
+        let due = due.chain(self.incidents.next_due()).chain(self.spikes.next_due()).min()?;
         Some(self.clock.source_time(due))
     }
 
@@ -353,6 +362,7 @@ impl Diagnosis {
             let of_incidents = out.records.split_off(told);
             self.tell_one(now, &attempt, uid, out);
             out.records.extend(of_incidents);
+            self.watch_attempt(now, &attempt);
         }
     }
 
@@ -382,8 +392,12 @@ impl Diagnosis {
     /// Fires what is due, each at its own time; at equal times what is held goes before counts.
     fn fire_until(&mut self, now: Micros, out: &mut Output) {
         loop {
-            let dues =
-                [self.collapse.next_due(), self.counting.next_due(), self.incidents.next_due()];
+            let dues = [
+                self.collapse.next_due(),
+                self.counting.next_due(),
+                self.incidents.next_due(),
+                self.spikes.next_due(),
+            ];
             let Some(due) = dues.into_iter().flatten().min().filter(|due| *due <= now) else {
                 return;
             };
@@ -394,9 +408,11 @@ impl Diagnosis {
                 if let Some(summary) = self.counting.fire(due, self.window) {
                     self.summarise(&summary, out);
                 }
-            } else {
+            } else if dues[2] == Some(due) {
                 let ground = ground!(self);
                 self.incidents.fire(due, ground, out);
+            } else {
+                self.fire_spikes(due, out);
             }
             self.meta_changed = true;
         }

@@ -452,6 +452,33 @@ func Test_rules_and_dashboards_arrive_word_for_word(t *testing.T) {
 	}
 }
 
+// A page leads to the right agent, book and logs wherever they are.
+func Test_alerts_name_this_installations_agent_and_links(t *testing.T) {
+	objects := rendered(t, "--set", "prometheusRule.enabled=true,namespaceOverride=watch,nameOverride=why", "--set",
+		"prometheusRule.logsUrl=https://logs.example/?node={node},prometheusRule.defaultRules.runbookUrl=https://books.example/podwhy")
+	seen := 0
+	for _, group := range list(at(of(objects, "PrometheusRule")[0], "spec", "groups")) {
+		for _, rule := range list(at(group, "rules")) {
+			name, annotation := text(at(rule, "alert")), func(key string) string { return text(at(rule, "annotations", key)) }
+			if want := "https://books.example/podwhy#" + strings.ToLower(name); annotation("runbook_url") != want {
+				t.Errorf("%s: %s", name, annotation("runbook_url"))
+			}
+			if why := annotation("why_without_plugin"); why != "" {
+				seen++
+				if strings.Contains(why, "-n podwhy") || strings.Count(why, "kubectl -n watch ") != 2 || !strings.Contains(why, "app.kubernetes.io/name=why ") {
+					t.Errorf("%s: %s", name, why)
+				}
+				if annotation("logs_url") != "https://logs.example/?node={{ $labels.node }}" {
+					t.Errorf("%s: %s", name, annotation("logs_url"))
+				}
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("%d alerts name a node's agent", seen)
+	}
+}
+
 // What the schema knows and values.yaml does not show, nobody finds.
 func Test_every_value_of_the_schema_has_its_default_and_its_comment(t *testing.T) {
 	var schema, values object

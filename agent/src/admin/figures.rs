@@ -9,7 +9,7 @@ use podwhy_parser::{Component, Severity};
 use super::history::Day;
 use crate::{
     catalogue,
-    diagnosis::UNCLASSIFIED,
+    diagnosis::{SPIKE_LINES, UNCLASSIFIED},
     incident,
     incident::{Incident, State, Who},
     limits,
@@ -225,6 +225,13 @@ impl Figures {
 /// Parts that tell of losses.
 pub const LOSS_SOURCES: [&str; 9] =
     ["journal", "kubelet", "containerd", "crio", "docker", "kernel", "file", "pod_log", "podwhy"];
+
+/// A step as metrics call it, or whose error lines.
+#[must_use]
+pub fn spike_word(name: &str) -> &'static str {
+    let lines = SPIKE_LINES.into_iter().find(|lines| *lines == name);
+    lines.unwrap_or_else(|| words_of(name, None).0)
+}
 
 /// Over, or not known any more.
 pub const fn is_over(state: State) -> bool {

@@ -1,6 +1,8 @@
 //! The metrics as OpenMetrics text: one place that names them all (docs/metrics.md is the same list,
 //! held equal by a test). Owns names, help texts and labels. Does not: count.
 
+mod node;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -25,6 +27,8 @@ pub struct Scrape {
     pub figures: Figures,
     /// Incidents that are not over.
     pub present: Vec<Present>,
+    /// Steps, and whose error lines, that have or had a spike: how unlikely it is, if there is one.
+    pub spikes: BTreeMap<&'static str, Option<f64>>,
     /// Those that told something.
     pub observations: u64,
     /// What was redacted.
@@ -115,12 +119,16 @@ impl Collector for Told {
         let scrape = &self.scrape;
         failures(&mut out, scrape)?;
         incidents(&mut out, scrape)?;
+        spikes(&mut out, &scrape.spikes)?;
         reading(&mut out, scrape)?;
-        node(&mut out, scrape.view.as_ref())?;
+        node::gauges(&mut out, scrape.view.as_ref())?;
         delivery(&mut out, scrape)?;
         own(&mut out, scrape, &self.process)
     }
 }
+
+/// Killers that rules name (deploy/helm/podwhy/files/rules).
+const KILLERS_IN_RULES: [&str; 3] = ["container_limit", "pod_limit", "node_oom"];
 
 /// Labels of one series.
 type Labels<'l> = Vec<(&'static str, &'l str)>;
@@ -191,9 +199,12 @@ fn failures(out: &mut Out<'_>, scrape: &Scrape) -> fmt::Result {
         ("podwhy_container_restarts", "Containers that were created again"),
         [(vec![], figures.restarts)],
     )?;
+    // What rules ask for is there from the beginning: its first one is to be seen, too.
+    let mut kills: BTreeMap<&str, u64> = KILLERS_IN_RULES.map(|killer| (killer, 0)).into();
+    kills.extend(figures.kills.iter().map(|(killer, count)| (*killer, *count)));
     out.counter(
         ("podwhy_kills", "Containers that were killed, by who did it"),
-        figures.kills.iter().map(|(killer, count)| (vec![("killer", *killer)], *count)),
+        kills.iter().map(|(killer, count)| (vec![("killer", *killer)], *count)),
     )
 }
 
@@ -249,6 +260,21 @@ fn incidents(out: &mut Out<'_>, scrape: &Scrape) -> fmt::Result {
         }),
     )?;
     durations(out, figures)
+}
+
+fn spikes(out: &mut Out<'_>, spikes: &BTreeMap<&'static str, Option<f64>>) -> fmt::Result {
+    let of = |step: &'static str| vec![("step", step)];
+    out.gauge(
+        (
+            "podwhy_spike_active",
+            "1 while a step, or who writes lines, has far more errors than usual",
+        ),
+        spikes.iter().map(|(step, score)| (of(step), switch(score.is_some()))),
+    )?;
+    out.gauge(
+        ("podwhy_spike_score", "How unlikely the spike is, as -log10; absent while there is none"),
+        spikes.iter().filter_map(|(step, score)| Some((of(step), (*score)?))),
+    )
 }
 
 fn durations(out: &mut Out<'_>, figures: &Figures) -> fmt::Result {
@@ -332,50 +358,6 @@ fn reading(out: &mut Out<'_>, scrape: &Scrape) -> fmt::Result {
         found
             .filter(|(_, count)| *count > 0)
             .map(|(rule, count)| (vec![("rule", rule.label())], u64::from(count))),
-    )
-}
-
-fn node(out: &mut Out<'_>, view: Option<&View>) -> fmt::Result {
-    let Some(view) = view else { return Ok(()) };
-    let disks = || view.disks.iter().map(|disk| (vec![("role", disk.role.name())], disk));
-    out.gauge(
-        ("podwhy_node_disk_free_bytes", "Bytes free to an unprivileged writer"),
-        disks().map(|(labels, disk)| (labels, float(disk.free_bytes))),
-    )?;
-    out.gauge(
-        ("podwhy_node_disk_size_bytes", "Size of the filesystem"),
-        disks().map(|(labels, disk)| (labels, float(disk.total_bytes))),
-    )?;
-    out.gauge(
-        ("podwhy_node_disk_inodes_free", "Inodes free; absent where their number is not fixed"),
-        disks().filter_map(|(labels, disk)| Some((labels, float(disk.inodes_free?)))),
-    )?;
-    out.gauge(
-        ("podwhy_node_disk_inodes", "Inodes in all"),
-        disks().filter_map(|(labels, disk)| Some((labels, float(disk.inodes_total?)))),
-    )?;
-    out.gauge(
-        ("podwhy_node_disk_read_only", "1 where nothing can be written"),
-        disks().filter_map(|(labels, disk)| Some((labels, switch(disk.read_only?)))),
-    )?;
-    let cni = || view.cni.iter();
-    out.gauge(
-        ("podwhy_node_cni_ready", "1 where the pod network has a configuration that can work"),
-        cni().map(|it| (vec![], switch(it.ready))),
-    )?;
-    out.gauge(
-        ("podwhy_node_cni_not_ready", "1 for the reason why it has none"),
-        cni()
-            .filter(|it| !it.ready)
-            .filter_map(|it| Some((vec![("reason", it.reason?.name())], 1.0))),
-    )?;
-    out.gauge(
-        ("podwhy_node_cni_leases_free", "Addresses left, where the IPAM can be read on the node"),
-        cni().filter_map(|it| Some((vec![], float(it.leases_free?)))),
-    )?;
-    out.gauge(
-        ("podwhy_node_looks_stuck", "Looks at the node that do not come back"),
-        [(vec![], float(u64::try_from(view.stuck.len()).unwrap_or(0)))],
     )
 }
 

@@ -3,12 +3,14 @@
 mod incident;
 mod node;
 mod pod;
+mod spike;
 
 use std::fmt::Write as _;
 
 pub(super) use self::{
     incident::{Telling, incident},
     node::Surroundings,
+    spike::{Spike, SpikeCause, spike},
 };
 use super::{
     Check, CheckStatus, Counters,

@@ -79,6 +79,17 @@ pub fn node_check(node: &str, name: &str, at: &str) -> [u8; 16] {
     Fields::new("node_check").text(Some(node)).text(Some(name)).text(Some(at)).finish()
 }
 
+/// A word about a spike is named by the step (or whose lines), its beginning, and whether it is over.
+#[must_use]
+pub fn spike(node: &str, name: &str, began: &str, state: &str) -> [u8; 16] {
+    Fields::new("spike")
+        .text(Some(node))
+        .text(Some(name))
+        .text(Some(began))
+        .text(Some(state))
+        .finish()
+}
+
 /// An incident is named by its key and the time of its first failure.
 #[must_use]
 pub fn incident(node: &str, key: &str, first_seen: &str) -> [u8; 16] {

@@ -14,6 +14,7 @@ use super::{
     incidents::{Counts, Folded},
     repeats::Series,
     silence::Heard,
+    spike,
     world::{self, Kept},
 };
 use crate::{
@@ -45,6 +46,8 @@ mod tag {
     pub(super) const BLIND: u8 = b'B';
     pub(super) const FOLDED: u8 = b'F';
     pub(super) const UNOWNED: u8 = b'U';
+    pub(super) const SPIKE: u8 = b'K';
+    pub(super) const SPIKE_POD: u8 = b'k';
 }
 
 /// What is one value and not many.
@@ -58,6 +61,7 @@ pub(super) struct Meta {
     pub(super) kubelet_heard: Micros,
     pub(super) folded: Counts,
     pub(super) heard: Heard,
+    pub(super) spikes_seen: Micros,
 }
 
 impl Diagnosis {
@@ -109,6 +113,15 @@ impl Diagnosis {
                 sink((key(tag::UNOWNED, &number.to_be_bytes()), line.map(encode)));
             }
         });
+        self.spikes.changes(&mut |kept| match kept {
+            spike::Kept::Series(name, series) => {
+                sink((key(tag::SPIKE, name.as_bytes()), series.map(encode)));
+            }
+            spike::Kept::Pod(name, pod, failing) => {
+                let name = [name, pod].join("\0");
+                sink((key(tag::SPIKE_POD, name.as_bytes()), failing.map(encode)));
+            }
+        });
         self.times.changes(&mut |clock, zone| {
             let name = serde_json::to_vec(clock).unwrap_or_default();
             sink((key(tag::ZONE, &name), zone.map(encode)));
@@ -143,6 +156,7 @@ impl Diagnosis {
                 self.incidents.kubelet_heard = meta.kubelet_heard;
                 self.incidents.fold.counts = meta.folded;
                 self.incidents.silence.heard = meta.heard;
+                self.spikes.seen = meta.spikes_seen;
             }
             tag::WAITING => {
                 let number = u64::from_be_bytes(name.try_into().ok()?);
@@ -186,6 +200,16 @@ impl Diagnosis {
                 let number = u64::from_be_bytes(name.try_into().ok()?);
                 self.world.restore_unowned(number, decode::<Observation>(value)?);
             }
+            tag::SPIKE => {
+                let name = String::from_utf8(name.to_vec()).ok()?;
+                self.spikes.restore_series(name, decode::<spike::Series>(value)?);
+            }
+            tag::SPIKE_POD => {
+                let name = std::str::from_utf8(name).ok()?;
+                let (name, pod) = name.split_once('\0')?;
+                let failing = decode::<spike::Failing>(value)?;
+                self.spikes.restore_pod(name.to_owned(), pod.to_owned(), failing);
+            }
             tag::NODE => self.world.restore_node(decode::<world::NodeState>(value)?),
             _ => return None,
         }
@@ -201,6 +225,7 @@ impl Diagnosis {
             kubelet_heard: self.incidents.kubelet_heard,
             folded: self.incidents.fold.counts,
             heard: self.incidents.silence.heard,
+            spikes_seen: self.spikes.seen,
         }
     }
 }

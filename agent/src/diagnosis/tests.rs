@@ -13,6 +13,7 @@ mod repeats;
 mod root;
 mod runtime;
 mod silence;
+mod spikes;
 mod steady;
 
 use std::{

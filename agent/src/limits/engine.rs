@@ -61,6 +61,19 @@ pub const INCIDENT_LIST_BYTES: usize = 4 * 1024;
 /// One text in such a list: a quoted line is readable up to about this.
 pub const INCIDENT_TEXT_BYTES: usize = 512;
 
+/// Steps whose failures are counted for spikes: the kubelet has some twenty. What comes beyond is one
+/// of them.
+pub const SPIKE_SERIES: usize = 24;
+
+/// Pods of one step that are told apart for a spike: a full node of 110. That more fail is a spike, too.
+pub const SPIKE_PODS: usize = 128;
+
+/// A pod's namespace and name there: real ones have fewer bytes.
+pub const SPIKE_NAME_BYTES: usize = 128;
+
+/// Pods, reasons and causes that the record of a spike names.
+pub const SPIKE_SHOWN: usize = 10;
+
 // What the engine knows of pods.
 
 /// Pods: a full node of 110, and what was there before them, so that a pod that is gone can still

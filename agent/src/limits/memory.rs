@@ -5,7 +5,7 @@ use super::{
     BATCH_BUFFERS, BATCH_REQUEST_BYTES, EVIDENCE_STACK_BYTES, FRAME_BYTES, HISTORY_INCIDENTS,
     HISTORY_TURNS, IDENTITIES, INCIDENTS, JOIN_TOTAL_BYTES, NODE_CHECK_STACK_BYTES, OTHER_JOURNALS,
     OUTBOX_CACHE_BYTES, OUTBOX_MEMORY_BYTES, OUTBOX_SPAN_MEMORY_BYTES, PENDING, RECENT, SERIES,
-    VALUE_BYTES, WORLD_PODS,
+    SPIKE_PODS, SPIKE_SERIES, VALUE_BYTES, WORLD_PODS,
 };
 
 const KIB: usize = 1024;
@@ -22,7 +22,7 @@ pub const MEMORY_HELD_BYTES: usize = {
     // Encoded, compressed, and the records that it is made of.
     let export = 3 * BATCH_REQUEST_BYTES;
     let failures = (PENDING + RECENT) * VALUE_BYTES;
-    let counted = SERIES * 2 * KIB + IDENTITIES * KIB / 2;
+    let counted = SERIES * 2 * KIB + IDENTITIES * KIB / 2 + SPIKE_SERIES * SPIKE_PODS * KIB / 4;
     // 12 MiB for 1,024 incidents; a pod is what a few lines told of it.
     let known = INCIDENTS * 12 * KIB + WORLD_PODS * 16 * KIB;
     // What who looks is shown: a copy of the incidents, held for a second, and some text.

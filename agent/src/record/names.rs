@@ -149,6 +149,33 @@ pub const LOSS_TO: &str = "podwhy.loss.to";
 /// The destination's configured name.
 pub const LOSS_DESTINATION: &str = "podwhy.loss.destination";
 
+/// True at the start of a spike, false at its end.
+pub const SPIKE_ACTIVE: &str = "podwhy.spike.active";
+/// What jumped: `pods`, `attempts`, `lines`.
+pub const SPIKE_MEASURE: &str = "podwhy.spike.measure";
+/// How much of it within the window.
+pub const SPIKE_OBSERVED: &str = "podwhy.spike.observed";
+/// How much of it is usual on this node.
+pub const SPIKE_EXPECTED: &str = "podwhy.spike.expected";
+/// `-log10` of how unlikely that is.
+pub const SPIKE_SCORE: &str = "podwhy.spike.score";
+/// Length of the window.
+pub const SPIKE_WINDOW_SECONDS: &str = "podwhy.spike.window_seconds";
+/// RFC 3339, UTC: when it began.
+pub const SPIKE_SINCE: &str = "podwhy.spike.since";
+/// Distinct pods.
+pub const SPIKE_POD_COUNT: &str = "podwhy.spike.pod_count";
+/// Share of the largest namespace, 0–1.
+pub const SPIKE_NAMESPACE_SHARE: &str = "podwhy.spike.namespace_share";
+/// Reasons by pods, most first; compact JSON text.
+pub const SPIKE_REASONS: &str = "podwhy.spike.reasons";
+/// Causes by pods, most first; compact JSON text.
+pub const SPIKE_CAUSES: &str = "podwhy.spike.causes";
+/// Sample pods; compact JSON text.
+pub const SPIKE_PODS: &str = "podwhy.spike.pods";
+/// Of error lines: the one with which it began.
+pub const SPIKE_SAMPLE: &str = "podwhy.spike.sample";
+
 /// Which check; closed.
 pub const CHECK_NAME: &str = "podwhy.check.name";
 /// `ok`, `degraded`, `failed`, `unknown`

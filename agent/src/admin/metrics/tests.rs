@@ -95,6 +95,12 @@ fn full() -> Scrape {
             present("exit", "oom_container", "pod", "StartContainer"),
             present("node", "node_disk_pressure", "node", "Node"),
         ],
+        spikes: [
+            ("StartContainer", None),
+            ("CreatePodSandbox", Some(7.5)),
+            ("kubelet_lines", Some(5.0)),
+        ]
+        .into(),
         observations: 9,
         redacted,
         positions: ["journal", "files", "pod_logs"].map(|it| (it.to_owned(), 5_000_000)).to_vec(),
@@ -129,6 +135,9 @@ fn a_busy_node_has_few_series_and_each_names_its_node() {
     assert!(text.ends_with("# EOF\n"), "{text}");
     let expected = [
         "podwhy_sync_failures_total{node=\"node-a\",step=\"MountVolume\",reason=\"FailedMount\"} 1",
+        "podwhy_spike_active{node=\"node-a\",step=\"CreatePodSandbox\"} 1.0",
+        "podwhy_spike_active{node=\"node-a\",step=\"StartContainer\"} 0.0",
+        "podwhy_spike_score{node=\"node-a\",step=\"kubelet_lines\"} 5.0",
         "podwhy_attempts_total{node=\"node-a\",step=\"PullImage\",result=\"failed\"} 2",
         "podwhy_incident_open{node=\"node-a\",cause=\"oom_container\",scope=\"pod\"} 1.0",
         "podwhy_node_cni_ready{node=\"node-a\"} 0.0",
@@ -160,6 +169,15 @@ fn the_documentation_names_all_metrics_and_no_other() {
         .filter(|name| !name.starts_with('/'))
         .collect();
     assert_eq!(told, documented);
+}
+
+#[test]
+fn what_rules_ask_for_is_there_before_it_happens() {
+    let text = render("n", Scrape::default()).unwrap();
+    for killer in KILLERS_IN_RULES {
+        let none = format!("podwhy_kills_total{{node=\"n\",killer=\"{killer}\"}} 0");
+        assert!(text.contains(&none), "{text}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What the core knows for metrics and for the page. Owns no counter.
 
+use std::collections::BTreeMap;
+
 use super::{Core, Figures, Micros, Output};
 use crate::{
     admin::{
-        figures::Present,
+        figures::{Present, spike_word},
         metrics::{Queue, Scrape},
         page::Snapshot,
     },
@@ -22,6 +24,7 @@ impl Core {
         Scrape {
             figures: self.figures.clone(),
             present: self.diagnosis.incidents().filter_map(|it| Present::of(&it)).collect(),
+            spikes: self.spikes(),
             observations: self.counts.observations,
             redacted: self.diagnosis.counters().redacted,
             positions: positions.collect(),
@@ -34,6 +37,16 @@ impl Core {
             is_durable: stats.trouble.is_none(),
             ..Scrape::default()
         }
+    }
+
+    /// Under the words of metrics several steps may be one.
+    fn spikes(&self) -> BTreeMap<&'static str, Option<f64>> {
+        let mut spikes: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+        for (name, score) in self.diagnosis.spikes() {
+            let known = spikes.entry(spike_word(name)).or_default();
+            *known = score.into_iter().chain(*known).reduce(f64::max);
+        }
+        spikes
     }
 
     /// The core's part of the page.

@@ -170,7 +170,7 @@ fn node_attributes(telling: &Telling<'_>, out: &mut Attributes) {
 }
 
 /// Compact JSON, cut at whole items; `None` for an empty list.
-fn list<T: serde::Serialize>(items: &[T]) -> Option<String> {
+pub(super) fn list<T: serde::Serialize>(items: &[T]) -> Option<String> {
     let mut text = String::from("[");
     for item in items {
         let Ok(item) = serde_json::to_string(item) else { continue };
@@ -234,7 +234,7 @@ fn sentence(view: &Incident) -> String {
     one_line(&body)
 }
 
-const fn confidence(confidence: Confidence) -> &'static str {
+pub(super) const fn confidence(confidence: Confidence) -> &'static str {
     match confidence {
         Confidence::Possible => "possible",
         Confidence::Likely => "likely",
