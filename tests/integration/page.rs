@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
+use crate::main_path::LONG;
 use crate::wait;
 use crate::why::{Stage, podwhy, text};
 
@@ -96,6 +97,10 @@ fn a_page_that_is_switched_off_or_cannot_be_had_stops_nothing_else() {
     stage.agent = stage.setup.start();
     assert_eq!(stage.fail().len(), 1, "it works without a page");
     let log = std::fs::read_to_string(stage.setup.log()).unwrap();
-    assert!(log.contains("no page: another page.listen"), "{log}");
+    assert!(log.contains("no page as yet") && log.contains("another page.listen"), "{log}");
     assert_eq!(stage.ask(&["open"]).status.code(), Some(1));
+    drop(taken);
+    wait::until("the page comes once its port is free", LONG, || {
+        stage.ask(&["open"]).status.success()
+    });
 }

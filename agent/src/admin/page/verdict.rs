@@ -187,8 +187,15 @@ mod tests {
 
     #[test]
     fn what_concerns_the_node_weighs_more_than_its_pods_and_members_do_not_count() {
-        let pods = incident(Scope::Pod, State::Open, "pod");
-        let member = Incident { parent: Some("x".to_owned()), ..pods.clone() };
+        let pods = Incident { id: "x".to_owned(), ..incident(Scope::Pod, State::Open, "pod") };
+        let member = Incident {
+            id: "y".to_owned(),
+            parent: Some("x".to_owned()),
+            ..incident(Scope::Pod, State::Open, "member")
+        };
+        let over = Incident { state: State::Resolved, ..pods.clone() };
+        let left = of(&reading(vec![over, member.clone()]));
+        assert_eq!(left.level, Level::Warn, "it fails, though what was above it is over");
         let told = of(&reading(vec![pods.clone(), member]));
         assert_eq!(told.level, Level::Warn);
         let pods_are = because(Level::Warn, "2 pods are not as it should be".to_owned());
