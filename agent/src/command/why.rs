@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::explain::{Colour, Filter, Form, Look, look, plain, standing};
 use super::reach::{Agent, Reach};
-use super::{DONE, FAILED, complain, say};
+use super::{BAD_ARGUMENTS, DONE, FAILED, complain, say};
 use crate::app::door::Knowledge;
 use crate::incident::Incident;
 use crate::source::Micros;
@@ -29,8 +29,8 @@ use choice::Subject;
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
     /// NAMESPACE/POD, a pod's or workload's NAME, `node`, or node/NAME.
-    #[arg(value_name = "WHAT")]
-    what: Option<String>,
+    #[arg(value_name = "WHAT", num_args = 0..=2)]
+    what: Vec<String>,
 
     #[command(flatten)]
     filter: Filter,
@@ -58,7 +58,7 @@ pub(super) struct Args {
 const AFTER_HELP: &str = "\
 Examples:
   podwhy why                           everything that fails on this node
-  podwhy why shop/web-0                one pod: why, since when, what to do
+  podwhy why shop/web-0                one pod: why, since when, what to do (pod shop/web-0 works too)
   podwhy why node                      what concerns the node: network, disk, runtime
   podwhy why --cause image_not_found --since 1h --output json
   podwhy why shop/web-0 --watch        wait here until it is proven fixed
@@ -80,6 +80,13 @@ struct Question<'a> {
 /// Asks, answers, and tells the exit code.
 #[must_use]
 pub(super) fn run(arguments: &Args) -> ExitCode {
+    let what = match choice::written(&arguments.what) {
+        Ok(what) => what,
+        Err(why) => {
+            complain(&why);
+            return BAD_ARGUMENTS.into();
+        }
+    };
     let agent = match arguments.reach.agent() {
         Ok(agent) => agent,
         Err(code) => return code.into(),
@@ -92,7 +99,7 @@ pub(super) fn run(arguments: &Args) -> ExitCode {
         }
     };
     let question = Question {
-        subject: Subject::of(arguments.what.as_deref(), &known.agent.node),
+        subject: Subject::of(what.as_deref(), &known.agent.node),
         filter: &arguments.filter,
         with_ended: arguments.all,
         form: arguments.output,

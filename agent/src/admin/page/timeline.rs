@@ -13,6 +13,8 @@ const WIDTH: u32 = 10;
 /// Of the part above the line, for what failed, and of the part below, for what went well.
 const UP: u32 = 90;
 const DOWN: u32 = 40;
+/// Above the highest bar, for both marks.
+const MARKS: u32 = 26;
 
 /// All quarters of the day that ends now, oldest first; those in which nothing happened are empty.
 fn day(known: &Snapshot) -> Vec<(Micros, Quarter)> {
@@ -76,7 +78,7 @@ fn drawing(day: &[(Micros, Quarter)], told: &str) -> Markup {
     let most = |of: fn(&Quarter) -> u32| day.iter().map(|(_, it)| of(it)).max().unwrap_or(0);
     let (failed, worked) = (most(|it| it.failed), most(|it| it.worked));
     let width = u32::try_from(day.len()).unwrap_or(97) * WIDTH;
-    let (line, full) = (UP + 14, UP + DOWN + 14);
+    let (line, full) = (UP + MARKS, UP + DOWN + MARKS);
     let columns = (0_u32..).zip(day);
     html! {
         svg.bars viewBox=(format!("0 0 {width} {full}")) preserveAspectRatio="none" role="img" aria-label=(told) {
@@ -227,6 +229,20 @@ mod tests {
         assert_eq!(height(1, 1000, UP), 4);
         assert_eq!(height(1000, 1000, UP), UP);
         assert_eq!(height(u32::MAX, u32::MAX, UP), UP);
+    }
+
+    #[test]
+    fn a_quarter_with_everything_at_most_fits_the_drawing() {
+        let now = 1_800_000_000_000_000;
+        let mut known = Snapshot { now, ..Snapshot::default() };
+        let day = &mut known.scrape.figures.day;
+        (0..1_000).for_each(|_| day.failed(now));
+        day.worked(now);
+        day.opened(now);
+        day.resolved(now);
+        let told = section(&known).into_string();
+        assert!(told.contains("<path class=\"bad\"") && told.contains("<ellipse"), "{told}");
+        assert!(told.contains("cy=\"10\""), "within the drawing: {told}");
     }
 
     #[test]

@@ -27,6 +27,24 @@ pub(super) fn is_named(name: &str, wanted: &str) -> bool {
     name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
+/// What is asked about, in one word or as kubectl takes it, in two: `pod web-0`, `node node-a`.
+///
+/// # Errors
+/// Where the first of two is no kind.
+pub(super) fn written(words: &[String]) -> Result<Option<String>, String> {
+    match words {
+        [] => Ok(None),
+        [what] => Ok(Some(what.clone())),
+        [kind, name, ..] => match kind.as_str() {
+            // Its namespace may stand before the name.
+            "pod" | "pods" | "po" if name.contains('/') => Ok(Some(name.clone())),
+            "pod" | "pods" | "po" => Ok(Some(format!("pod/{name}"))),
+            "node" | "nodes" | "no" => Ok(Some(format!("node/{name}"))),
+            _ => Err(format!("`{kind} {name}`: write pod NAMESPACE/NAME, node NAME, or one word")),
+        },
+    }
+}
+
 impl Subject {
     /// `shop/web-0`, `web-0`, `pod/web-0` as kubectl writes it, `node`, or the node's own name, which
     /// alerts write as `node/NAME`.

@@ -47,6 +47,23 @@ fn ids(what: Option<&str>, incidents: &[Incident]) -> Vec<String> {
 }
 
 #[test]
+fn two_words_are_read_as_kubectl_takes_them() {
+    let written = |words: &[&str]| {
+        super::choice::written(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(written(&[]), Ok(None));
+    for (words, one) in [
+        (&["shop/web-0"][..], "shop/web-0"),
+        (&["pod", "shop/web-0"], "shop/web-0"),
+        (&["pods", "web-0"], "pod/web-0"),
+        (&["node", "node-a"], "node/node-a"),
+    ] {
+        assert_eq!(written(words), Ok(Some(one.to_owned())), "{words:?}");
+    }
+    assert!(written(&["deployment", "web"]).is_err());
+}
+
+#[test]
 fn what_is_asked_for_is_read_as_people_write_it() {
     let pod = |namespace: Option<&str>, name: &str| Subject::Pod {
         namespace: namespace.map(str::to_owned),
