@@ -140,7 +140,7 @@ fn a_look_that_hangs_is_told_and_holds_nothing_up() {
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, rustix::fs::Mode::RUSR, 0).unwrap();
     let place = folder.path().display();
-    let settings = [format!("node.cni.config_folders={place}"), "node.timeout=200ms".to_owned()];
+    let settings = [format!("node.cni.config_folders={place}"), "node.timeout=3s".to_owned()];
     let (value, code) = check(&settings, &[]);
     assert_eq!(code, 0, "the node's own trouble is not the agent's");
     let stuck = finding(&value, "pod network");
