@@ -68,15 +68,18 @@ impl Stage {
 
     /// Pod 0 fails until the agent tells an incident of it.
     pub fn fail(&mut self) -> Vec<Value> {
-        let mut told = Vec::new();
-        wait::until("an incident is open", SOON, || {
+        let (mut told, mut last) = (Vec::new(), None);
+        let is_told = wait::reached(SOON, || {
             self.node.chat(0);
             self.node.fail(0);
             self.node.flush();
             let answer = self.ask(&["why", "--output", "json"]);
             told = if answer.status.success() { objects(&answer) } else { Vec::new() };
+            last = Some(answer);
             !told.is_empty()
         });
+        let log = || std::fs::read_to_string(self.setup.log()).unwrap_or_default();
+        assert!(is_told, "no incident; the last answer: {last:?}; the agent:\n{}", log());
         told
     }
 }

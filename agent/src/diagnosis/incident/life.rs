@@ -181,6 +181,17 @@ impl Entry {
         any
     }
 
+    /// One of its members, or the node itself, has shown this sign since it failed.
+    pub(in crate::diagnosis) fn has_seen(&self, sign: Sign) -> bool {
+        self.members.iter().any(|member| member.signs.contains_key(&sign))
+    }
+
+    /// The pod is among those that it hits.
+    pub(in crate::diagnosis) fn was_hit(&self, key: &PodKey) -> bool {
+        let mut keys = self.hit.iter().map(|hit| &hit.key);
+        keys.any(|hit| *hit == key.0) || self.members.iter().any(|member| member.key == key.0)
+    }
+
     /// Takes a sign back.
     pub(in crate::diagnosis) fn unsign(
         &mut self,

@@ -157,7 +157,7 @@ impl Incidents {
         // the agent itself, for one, and whose a pod is may be known later than its sandbox, or never.
         let network = ground.world.node.network.as_ref();
         let is_without = network.is_some_and(|network| !network.on);
-        let host_network = ground.world.spec(key).map_or(is_without, |spec| spec.host_network);
+        let host_network = ground.world.spec(key).map(|spec| spec.host_network);
         let is_of_end = matches!(moment.what, MomentKind::PodGone | MomentKind::PodDeleting);
         self.each_of(key, |entry| {
             // A fact may be older than the failure that it would heal.
@@ -177,8 +177,15 @@ impl Incidents {
                 MomentKind::ContainerStarted { .. } => {
                     entry.sign(None, Sign::AnyStarted, &proven);
                 }
-                MomentKind::SandboxCreated if !host_network => {
-                    entry.sign(None, Sign::AnySandbox, &proven);
+                MomentKind::SandboxCreated => {
+                    // Nor does the kubelet see that only a plugin's program is missing: of a pod whose spec
+                    // nobody told, the sandbox counts if the pod was hit, or if the network was seen to return.
+                    let may_be_host_network = host_network.unwrap_or_else(|| {
+                        is_without || !(entry.was_hit(key) || entry.has_seen(Sign::NetworkReady))
+                    });
+                    if !may_be_host_network {
+                        entry.sign(None, Sign::AnySandbox, &proven);
+                    }
                 }
                 _ => {}
             }

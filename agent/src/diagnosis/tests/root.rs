@@ -289,6 +289,31 @@ fn m2_a_sandbox_while_the_kubelet_has_no_network_is_the_hosts_and_proves_nothing
 }
 
 #[test]
+fn m2_while_only_a_plugin_is_missing_an_unknown_pods_sandbox_proves_nothing() {
+    let mut story = Story::new();
+    let error = "failed to \"CreatePodSandbox\" for \"it\" with CreatePodSandboxError: \"rpc error: \
+         code = Unknown desc = failed to setup network for sandbox: plugin type=\\\"bridge\\\" failed \
+         (add): failed to find plugin \\\"bridge\\\" in path [/opt/cni/bin]\"";
+    for millis in [0, 15_000] {
+        for (pod, number) in hit() {
+            story.fails(millis + i64::from(number), &pod, number, error);
+        }
+    }
+    story.0.tick(20_000);
+    assert_eq!(story.only_node().cause.id, "cni_binary_missing");
+    // The kubelet calls the network ready all the while; this pod may be of the host's.
+    story.sandbox(21_000, "podwhy/podwhy-j5bnk", 77);
+    story.0.tick(22_000);
+    let root = story.only_node();
+    assert_eq!((root.state, root.rung), (State::Open, 0), "{root:#?}");
+    let (pod, number) = hit().remove(0);
+    story.sandbox(23_000, &pod, number);
+    story.0.tick(24_000);
+    let root = story.only_node();
+    assert_eq!((root.state, root.rung), (State::Recovering, 2), "{root:#?}");
+}
+
+#[test]
 fn m1_a_member_that_fails_on_after_the_fix_goes_on_alone() {
     let mut story = broken();
     story.network_is_ready(60_000);
