@@ -483,6 +483,64 @@ fn documents_name_only_recipes_that_exist() {
     );
 }
 
+/// The relative targets of a document's links, those in code left out.
+fn links(text: &str) -> Vec<&str> {
+    prose(text)
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
+        .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+        .collect()
+}
+
+/// What a document's headings are called in links.
+fn headings(text: &str) -> BTreeSet<String> {
+    let slug = |heading: &str| {
+        let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    prose(text)
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|heading| slug(heading.trim_start_matches('#')))
+        .collect()
+}
+
+/// The lines that are not in a block of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for (path, text) in files("", &[".md"]) {
+        let own = root().join(&path);
+        let folder = own.parent().expect("a folder").to_path_buf();
+        for target in links(&text) {
+            seen += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let place = if file.is_empty() { own.clone() } else { folder.join(file) };
+            let is_there = match heading {
+                "" => place.exists(),
+                heading => {
+                    fs::read_to_string(&place).is_ok_and(|text| headings(&text).contains(heading))
+                }
+            };
+            if !is_there {
+                found.push(format!("{path}: {target}"));
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} links were seen");
+    fail_with("a link leads to a file, and to a heading that it has", "mend the link", &found);
+    assert_eq!(links("[a](b.md#c) `x`\n```\n[a](no)\n```\n[w](https://w)"), ["b.md#c"]);
+    assert_eq!(headings("## `a.b_c` d\n"), BTreeSet::from(["ab_c-d".to_owned()]));
+}
+
 #[test]
 fn no_text_knows_the_machine_it_was_written_on() {
     // Put together here, so that this file does not find itself.

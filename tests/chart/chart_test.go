@@ -378,6 +378,48 @@ func Test_credentials_are_files_of_secrets_whose_changes_arrive(t *testing.T) {
 	}
 }
 
+// Each value that people look for in a chart, and where Kubernetes reads it.
+func Test_values_that_people_expect_arrive_where_kubernetes_reads_them(t *testing.T) {
+	inPod := func(path ...any) []any { return append([]any{"spec", "template", "spec"}, path...) }
+	for _, one := range []struct {
+		value, set string
+		path       []any
+	}{
+		{"resources", `{"requests":{"memory":"64Mi"},"limits":{"memory":"200Mi","cpu":"1"}}`, inPod("containers", 0, "resources", "limits", "cpu")},
+		{"tolerations", `[{"key":"gpu","operator":"Exists"}]`, inPod("tolerations", 0, "key")},
+		{"affinity", `{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[]}}}`, inPod("affinity", "nodeAffinity")},
+		{"nodeSelector", `{"pool":"general"}`, inPod("nodeSelector", "pool")},
+		{"priorityClassName", `"low"`, inPod("priorityClassName")},
+		{"updateStrategy", `{"rollingUpdate":{"maxUnavailable":3}}`, []any{"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}},
+		{"podLabels", `{"team":"a"}`, []any{"spec", "template", "metadata", "labels", "team"}},
+		{"podAnnotations", `{"linkerd.io/inject":"disabled"}`, []any{"spec", "template", "metadata", "annotations", "linkerd.io/inject"}},
+		{"extraEnv", `[{"name":"NO_PROXY","value":".svc"}]`, nil},
+		{"extraVolumes", `[{"name":"more","emptyDir":{}}]`, nil},
+		{"extraVolumeMounts", `[{"name":"more","mountPath":"/more"}]`, nil},
+		{"imagePullSecrets", `[{"name":"registry"}]`, inPod("imagePullSecrets", 0, "name")},
+		{"hostNetwork", `false`, inPod("hostNetwork")},
+		{"seLinuxOptions", `{"type":"spc_t"}`, inPod("securityContext", "seLinuxOptions", "type")},
+		{"terminationGracePeriodSeconds", `60`, inPod("terminationGracePeriodSeconds")},
+		{"image", `{"registry":"mirror.example","repository":"a/b","tag":"1"}`, inPod("containers", 0, "image")},
+	} {
+		usual, changed := daemonSet(t, rendered(t)), daemonSet(t, rendered(t, "--set-json", one.value+"="+one.set))
+		told := func(it object) string {
+			content, err := json.Marshal(at(it, one.path...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(content)
+		}
+		if told(usual) == told(changed) {
+			t.Errorf("%s=%s changes nothing at %v", one.value, one.set, one.path)
+		}
+	}
+	digest := "sha256:" + strings.Repeat("0", 64)
+	if got := at(daemonSet(t, rendered(t, "--set-string", "image.tag=1,image.digest="+digest)), inPod("containers", 0, "image")...); got != "ghcr.io/podwhy/podwhy@"+digest {
+		t.Errorf("a digest goes over a tag, not %v", got)
+	}
+}
+
 func Test_a_new_configuration_rolls_the_agents_and_other_values_do_not(t *testing.T) {
 	sum := func(arguments ...string) string {
 		return text(at(daemonSet(t, rendered(t, arguments...)), "spec", "template", "metadata", "annotations", "checksum/config"))

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::*;
 
+mod reference;
+
 fn environment(pairs: &[(&str, &str)]) -> Environment {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
